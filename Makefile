@@ -44,7 +44,7 @@ $(B)/hsbpf: $(B)/user/main.o $(B)/libhsbpf.a $(B)/libbase.a
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # PID 1 of the guests: static, no library beyond libc and user/base.
-$(B)/hsbpf-init: $(call obj,$(GUEST_SRC)) $(B)/orchestrate/frame.o $(B)/libbase.a
+$(B)/hsbpf-init: $(call obj,$(GUEST_SRC)) $(B)/orchestrate/frame.o $(B)/orchestrate/agent.o $(B)/libbase.a
 	$(call msg,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -static -o $@ $^
 
