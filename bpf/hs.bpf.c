@@ -12,5 +12,5 @@ struct hs_lost lost SEC(".maps");
 struct hs_tgids tgids SEC(".maps");
 struct hs_taps taps SEC(".maps");
 
-const volatile u64 fill_mark_bytes = 0;
+const volatile __u64 fill_mark_bytes = 0;
 const volatile bool host_wide = 0;

@@ -58,8 +58,18 @@ extern struct hs_tgids tgids SEC(".maps");
 extern struct hs_taps taps SEC(".maps");
 
 /* Set before loading. */
-extern const volatile u64 fill_mark_bytes; /* a ring filled up to here wakes the collector */
+extern const volatile __u64 fill_mark_bytes; /* a ring filled up to here wakes the collector */
 extern const volatile bool host_wide;	   /* every VM of the host, not only those in tgids */
+
+/* Reads what both sides have room for. The asm keeps compare and use in one register, for the verifier. */
+static __always_inline void hs_read_bounded(void *to, u64 to_bytes, u64 from, u64 from_bytes)
+{
+	asm volatile("" : "+r"(from_bytes));
+	if (from_bytes > to_bytes)
+		from_bytes = to_bytes;
+	asm volatile("" : "+r"(from_bytes));
+	bpf_probe_read_kernel(to, from_bytes, (const void *)from);
+}
 
 static __always_inline void hs_lost_count(u16 id)
 {

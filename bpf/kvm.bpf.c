@@ -54,20 +54,20 @@ int BPF_PROG(on_kvm_pio, u32 rw, u32 port, u32 size, u32 count, const void *data
 
 	if (!is_watched(&tgid))
 		return 0;
-	bpf_probe_read_kernel(&val, size > sizeof(val) ? sizeof(val) : size, data);
+	hs_read_bounded(&val, sizeof(val), (u64)data, size);
 	return hs_emit(kvm_pio, .rw = rw, .port = port, .size = size, .count = count, .val = val, .tgid = tgid);
 }
 
 SEC("tp_btf/kvm_mmio")
 int BPF_PROG(on_kvm_mmio, int type, int len, u64 gpa, const void *data)
 {
-	u32 tgid, size = len;
+	u32 tgid;
 	u64 val = 0;
 
 	if (!is_watched(&tgid))
 		return 0;
 	if (data)
-		bpf_probe_read_kernel(&val, size > sizeof(val) ? sizeof(val) : size, data);
+		hs_read_bounded(&val, sizeof(val), (u64)data, (u32)len);
 	return hs_emit(kvm_mmio, .type = type, .len = len, .tgid = tgid, .gpa = gpa, .val = val);
 }
 
