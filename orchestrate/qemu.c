@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Builds argument vectors, nothing else. Choices that look odd were measured: the kernel is an
+ * uncompressed ELF (PVH boot, no decompression under TCG), option ROMs are off (their scan costs seconds),
+ * no_timer_check keeps a loaded guest from panicking over its interrupt-remapped timer, and the crypto self
+ * tests are skipped (0.2 s a boot).
+ */
+#include "qemu.h"
+
+#include "frame.h"
+
+#define KERNEL_ARGS "console=ttyS0 quiet panic=-1 no_timer_check cryptomgr.notests"
+
+static void add_machine(struct hs_argv *argv, const char *name, const char *machine, uint64_t memory_bytes)
+{
+	hs_argv_add(argv, HS_QEMU);
+	hs_argv_add_pair(argv, "-name", "%s", name);
+	hs_argv_add_pair(argv, "-M", "%s", machine);
+	hs_argv_add_pair(argv, "-m", "%lluM", (unsigned long long)(memory_bytes >> 20));
+	hs_argv_add_words(argv, "-nodefaults -no-user-config -display none -no-reboot");
+}
+
+/* Console to a file, agent port and QMP to sockets on which hsbpf listens. */
+static void add_host_channels(struct hs_argv *argv, const char *name, const struct hs_qemu_common *common,
+			      const char *serial_addr)
+{
+	hs_argv_add_pair(argv, "-chardev", "file,id=console,path=%s", common->console);
+	hs_argv_add_words(argv, "-serial chardev:console");
+	hs_argv_add_pair(argv, "-chardev", "socket,id=qmp,path=%s/%s.qmp", common->run_dir, name);
+	hs_argv_add_words(argv, "-mon chardev=qmp,mode=control");
+	hs_argv_add_pair(argv, "-chardev", "socket,id=agent,path=%s/%s.agent", common->run_dir, name);
+	hs_argv_add_pair(argv, "-device", "virtio-serial-pci%s", serial_addr);
+	hs_argv_add_words(argv, "-device virtserialport,chardev=agent,nr=1,name=" HS_AGENT_PORT);
+}
+
+static void add_l1_share(struct hs_argv *argv, const char *tag, const char *path, unsigned slot)
+{
+	hs_argv_add_pair(argv, "-fsdev", "local,id=%s,path=%s,security_model=none,readonly=on,multidevs=remap", tag,
+			 path);
+	hs_argv_add_pair(argv, "-device", "virtio-9p-pci,fsdev=%s,mount_tag=%s,addr=%u", tag, tag, slot);
+}
+
+void hs_qemu_l1_argv(struct hs_argv *argv, const struct hs_qemu_l1 *l1)
+{
+	const struct hs_qemu_common *common = &l1->common;
+
+	add_machine(argv, "l1", common->kvm ? "q35,kernel-irqchip=split" : "q35", common->memory_bytes);
+	if (common->kvm)
+		hs_argv_add_words(argv, "-accel kvm -cpu host");
+	else
+		hs_argv_add_words(argv, "-accel tcg,thread=multi -cpu max,+svm,+npt");
+	hs_argv_add_pair(argv, "-smp", "%u", l1->cpus);
+	hs_argv_add_words(argv, "-device intel-iommu,caching-mode=on");
+	add_l1_share(argv, "usr", "/usr", 1);
+	add_l1_share(argv, "boot", l1->boot_dir, 2);
+	add_host_channels(argv, "l1", common, ",addr=3");
+	for (unsigned tenant = 0; tenant < l1->pairs; tenant++) {
+		struct hs_pair pair = hs_pair_of(tenant);
+
+		hs_argv_add_pair(argv, "-netdev", "tap,id=net%u,ifname=%s,script=no,downscript=no", tenant, pair.l2_tap);
+		hs_argv_add_pair(argv, "-device", "%s,netdev=net%u,addr=%x,mac=%s,romfile=", l1->nic, tenant, pair.slot,
+				 pair.l2_mac);
+	}
+	if (l1->events_file) {
+		hs_argv_add_pair(argv, "-trace", "events=%s", l1->events_file);
+		hs_argv_add_pair(argv, "-D", "%s", l1->log_file);
+		hs_argv_add_words(argv, "-msg timestamp=on");
+	}
+	hs_argv_add_pair(argv, "-kernel", "%s", common->kernel);
+	hs_argv_add_pair(argv, "-initrd", "%s", common->initramfs);
+	hs_argv_add_pair(argv, "-append", KERNEL_ARGS " intel_iommu=on hsbpf.role=l1 hsbpf.boots=%u", l1->cpus);
+}
+
+void hs_qemu_l2_argv(struct hs_argv *argv, const struct hs_pair *pair, const char *kernel, const char *initramfs,
+		     uint64_t memory_bytes)
+{
+	add_machine(argv, pair->l2, "q35", memory_bytes);
+	hs_argv_add_words(argv, "-accel kvm -cpu host -serial stdio");
+	hs_argv_add_pair(argv, "-chardev", "socket,id=agent,path=/run/%s.agent", pair->l2);
+	hs_argv_add_words(argv, "-device virtio-serial-pci "
+				"-device virtserialport,chardev=agent,nr=1,name=" HS_AGENT_PORT);
+	hs_argv_add_pair(argv, "-device", "vfio-pci,host=00:%02x.0,rombar=0", pair->slot);
+	hs_argv_add_pair(argv, "-kernel", "%s", kernel);
+	hs_argv_add_pair(argv, "-initrd", "%s", initramfs);
+	hs_argv_add_pair(argv, "-append", KERNEL_ARGS " hsbpf.role=l2 hsbpf.ip=%s/24", pair->l2_ip);
+}
+
+void hs_qemu_client_argv(struct hs_argv *argv, const struct hs_pair *pair, const struct hs_qemu_common *common)
+{
+	add_machine(argv, pair->client, "q35", common->memory_bytes);
+	hs_argv_add_words(argv, common->kvm ? "-accel kvm -cpu host" : "-accel tcg -cpu max");
+	add_host_channels(argv, pair->client, common, "");
+	hs_argv_add_pair(argv, "-netdev", "tap,id=net,ifname=%s,script=no,downscript=no", pair->client_tap);
+	hs_argv_add_pair(argv, "-device", "virtio-net-pci,netdev=net,romfile=,mac=%s", pair->client_mac);
+	hs_argv_add_pair(argv, "-kernel", "%s", common->kernel);
+	hs_argv_add_pair(argv, "-initrd", "%s", common->initramfs);
+	hs_argv_add_pair(argv, "-append", KERNEL_ARGS " hsbpf.role=client hsbpf.ip=%s/24", pair->client_ip);
+}
