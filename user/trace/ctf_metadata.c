@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * TSDL (CTF 1.8) for our streams: babeltrace2 and Trace Compass read this, our own reader only the few facts in
+ * hs_ctf_info. Event header fields other than timestamp and id would earn a warning from babeltrace2 at every
+ * open, so the thread id is the event's context. Pure functions over stdio.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/scoped.h"
+#include "trace/ctf_metadata.h"
+#include "trace_events/events.h"
+
+#define SIGNATURE "/* CTF 1.8 */\n"
+#define NS_PER_S 1000000000
+
+static void print_uuid(FILE *file, const uint8_t *uuid)
+{
+	for (int i = 0; i < HS_CTF_UUID_BYTES; i++)
+		fprintf(file, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", uuid[i]);
+}
+
+static void print_frame(FILE *file, const struct hs_ctf_info *info)
+{
+	static const struct {
+		const char *name;
+		int bits;
+	} types[] = { { "uint8_t", 8 }, { "uint16_t", 16 }, { "uint32_t", 32 }, { "uint64_t", 64 } };
+
+	for (size_t i = 0; i < HS_ARRAY_SIZE(types); i++)
+		fprintf(file, "typealias integer { size = %d; align = %d; signed = false; } := %s;\n", types[i].bits,
+			types[i].bits, types[i].name);
+	fputs("\ntrace {\n\tmajor = 1;\n\tminor = 8;\n\tuuid = \"", file);
+	print_uuid(file, info->uuid);
+	fputs("\";\n\tbyte_order = le;\n\tpacket.header := struct {\n\t\tuint32_t magic;\n\t\tuint8_t uuid[16];\n"
+	      "\t\tuint32_t stream_id;\n\t};\n};\n\n",
+	      file);
+}
+
+static void print_env_and_clock(FILE *file, const struct hs_ctf_info *info)
+{
+	int64_t seconds = info->clock_offset_ns / NS_PER_S, rest = info->clock_offset_ns % NS_PER_S;
+
+	if (rest < 0) {
+		rest += NS_PER_S;
+		seconds--;
+	}
+	fprintf(file,
+		"env {\n\thostname = \"%s\";\n\tdomain = \"kernel\";\n\ttracer_name = \"hsbpf\";\n"
+		"\thsbpf_machine = \"%s\";\n\thsbpf_schema = %" PRIu32 ";\n};\n\n",
+		info->machine, info->machine, info->schema);
+	fprintf(file,
+		"clock {\n\tname = boot;\n\tdescription = \"CLOCK_BOOTTIME; the offset gives CLOCK_REALTIME\";\n"
+		"\tfreq = 1000000000;\n\toffset_s = %" PRId64 ";\n\toffset = %" PRId64 ";\n};\n\n",
+		seconds, rest);
+}
+
+static void print_stream(FILE *file)
+{
+	fputs("typealias integer { size = 64; align = 64; signed = false; map = clock.boot.value; } := boot_t;\n\n"
+	      "stream {\n\tid = 0;\n\tpacket.context := struct {\n\t\tboot_t timestamp_begin;\n\t\tboot_t timestamp_end;\n"
+	      "\t\tuint64_t content_size;\n\t\tuint64_t packet_size;\n\t\tuint64_t events_discarded;\n"
+	      "\t\tuint64_t packet_seq_num;\n\t\tuint32_t cpu_id;\n\t\tuint32_t unused;\n\t};\n"
+	      "\tevent.header := struct { boot_t timestamp; uint16_t id; };\n"
+	      "\tevent.context := struct { uint32_t tid; };\n};\n\n",
+	      file);
+}
+
+static void print_field(FILE *file, const struct hs_field *field)
+{
+	int bits = 8 * field->size;
+
+	if (field->list) {
+		fprintf(file, "\t\tenum : uint%d_t {", bits);
+		for (unsigned int i = 0; i < field->list->value_nr; i++)
+			fprintf(file, "%s \"%s\" = %u", i ? "," : "", field->list->values[i].text,
+				field->list->values[i].value);
+		fprintf(file, " } %s;\n", field->name);
+		return;
+	}
+	fprintf(file, "\t\tinteger { size = %d; align = %d; signed = %s; base = %s; } %s;\n", bits, bits,
+		field->is_signed ? "true" : "false",
+		field->format == HS_FORMAT_HEX || field->format == HS_FORMAT_IPV4 ? "hex" : "dec", field->name);
+}
+
+static void print_event(FILE *file, const struct hs_event *event)
+{
+	fprintf(file, "/* %s */\nevent {\n\tname = \"%s\";\n\tid = %u;\n\tstream_id = 0;\n\tfields := struct {\n", event->doc,
+		event->name, event->id);
+	for (unsigned int i = 0; i < event->field_nr; i++)
+		print_field(file, &event->fields[i]);
+	fputs("\t};\n};\n\n", file);
+}
+
+void hs_ctf_metadata_print(FILE *file, const struct hs_ctf_info *info)
+{
+	fputs(SIGNATURE, file);
+	print_frame(file, info);
+	print_env_and_clock(file, info);
+	print_stream(file);
+	for (unsigned int i = 0; i < hs_event_nr; i++)
+		print_event(file, &hs_events[i]);
+}
+
+/* What stands after "<key> = " at the start of a line, NULL when there is no such line. */
+static const char *find_value(const char *text, const char *key)
+{
+	char line_start[64];
+	const char *at;
+
+	snprintf(line_start, sizeof(line_start), "\n\t%s = ", key);
+	at = strstr(text, line_start);
+	return at ? at + strlen(line_start) : NULL;
+}
+
+static int parse_number(const char *text, const char *key, int64_t *number)
+{
+	const char *at = find_value(text, key);
+	char *end;
+
+	if (!at)
+		return -EBADMSG;
+	errno = 0;
+	*number = strtoll(at, &end, 10);
+	return errno || end == at || *end != ';' ? -EBADMSG : 0;
+}
+
+static int parse_uuid(const char *text, uint8_t *uuid)
+{
+	const char *at = find_value(text, "uuid");
+
+	if (!at || *at++ != '"')
+		return -EBADMSG;
+	for (int i = 0; i < HS_CTF_UUID_BYTES; i++) {
+		char digits[3] = "";
+
+		at += *at == '-';
+		strncpy(digits, at, 2);
+		if (strspn(digits, "0123456789abcdef") != 2)
+			return -EBADMSG;
+		uuid[i] = strtoul(digits, NULL, 16);
+		at += 2;
+	}
+	return 0;
+}
+
+static int parse_machine(const char *text, char *machine)
+{
+	const char *at = find_value(text, "hsbpf_machine");
+	size_t length;
+
+	if (!at || *at++ != '"')
+		return -EBADMSG;
+	length = strcspn(at, "\"\n");
+	if (at[length] != '"' || length >= HS_CTF_MACHINE_BYTES)
+		return -EBADMSG;
+	memcpy(machine, at, length);
+	machine[length] = '\0';
+	return 0;
+}
+
+int hs_ctf_metadata_parse(const char *text, struct hs_ctf_info *info)
+{
+	struct hs_ctf_info parsed;
+	int64_t seconds, rest, schema;
+
+	if (strncmp(text, SIGNATURE, strlen(SIGNATURE)) || parse_machine(text, parsed.machine) ||
+	    parse_uuid(text, parsed.uuid) || parse_number(text, "offset_s", &seconds) ||
+	    parse_number(text, "offset", &rest) || parse_number(text, "hsbpf_schema", &schema))
+		return -EBADMSG;
+	if (schema < 1 || schema > UINT32_MAX || __builtin_mul_overflow(seconds, NS_PER_S, &parsed.clock_offset_ns) ||
+	    __builtin_add_overflow(parsed.clock_offset_ns, rest, &parsed.clock_offset_ns))
+		return -EBADMSG;
+	parsed.schema = schema;
+	*info = parsed;
+	return 0;
+}

@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The CTF writer: collects one packet in memory, in time order, and writes it with one call at the end of its
+ * CPU's file. A packet that does not reach the disk whole is cut off again, so that the file stays readable.
+ * Called from one thread: the collector of that machine's records.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "trace/ctf_metadata.h"
+#include "trace/ctf_writer.h"
+
+#define PACKET_BYTES (1u << 20)
+#define RECORDS_MAX (PACKET_BYTES / sizeof(struct hs_event_header))
+/* How far back a late record may move. Interrupts displace records by one or two; this is for bad guests. */
+#define SORT_REACH 1024
+
+struct stream {
+	int fd; /* -1 before the first packet */
+	uint64_t bytes;
+	uint64_t packets;
+	uint64_t last_ts; /* of what is written */
+	uint64_t lost;	    /* before the records came here, as the caller last said */
+	uint64_t disk_lost; /* in packets that were not written */
+	uint64_t discarded; /* the sum, as the last packet says it */
+};
+
+struct hs_ctf_writer {
+	int dir_fd;
+	struct hs_ctf_info info;
+	struct hs_ctf_writer_counts counts;
+	bool write_failed; /* said already */
+
+	struct stream *streams;
+	uint32_t stream_nr;
+
+	/* The open packet: bytes with room for the header in front, and where each record starts. */
+	struct stream *stream;
+	uint32_t cpu;
+	uint32_t used;
+	uint32_t record_nr;
+	uint32_t *starts;
+	uint8_t *buffer;
+};
+
+static const struct hs_event_header *record_at(const struct hs_ctf_writer *writer, uint32_t index)
+{
+	return (const void *)(writer->buffer + writer->starts[index]);
+}
+
+static bool is_plain_name(const char *name)
+{
+	size_t length = strlen(name);
+
+	for (size_t i = 0; i < length; i++) {
+		if (!isalnum((unsigned char)name[i]) && !strchr("._-", name[i]))
+			return false;
+	}
+	return length > 0 && length < HS_CTF_MACHINE_BYTES;
+}
+
+static int write_metadata(struct hs_ctf_writer *writer, const char *dir)
+{
+	scoped(fd) int fd = openat(writer->dir_fd, "metadata", O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
+	scoped(file) FILE *file = NULL;
+
+	if (fd < 0)
+		return hs_fail(-errno, "cannot create %s/metadata:", dir);
+	file = fdopen(fd, "w");
+	if (!file)
+		return hs_fail(-errno, "cannot write %s/metadata:", dir);
+	take_fd(&fd);
+	hs_ctf_metadata_print(file, &writer->info);
+	if (fflush(file) || ferror(file))
+		return hs_fail(-EIO, "cannot write %s/metadata:", dir);
+	return 0;
+}
+
+static int fill_info(struct hs_ctf_info *info, const struct hs_ctf_writer_config *config)
+{
+	if (!is_plain_name(config->machine))
+		return hs_fail(-EINVAL, "'%s' cannot name a machine: letters, digits and ._- only", config->machine);
+	strcpy(info->machine, config->machine);
+	info->clock_offset_ns = config->clock_offset_ns;
+	info->schema = HS_EVENTS_SCHEMA;
+	if (getrandom(info->uuid, sizeof(info->uuid), 0) != sizeof(info->uuid))
+		return hs_fail(-errno, "no random number for the trace's UUID:");
+	info->uuid[6] = (info->uuid[6] & 0x0f) | 0x40; /* RFC 4122: version 4, random */
+	info->uuid[8] = (info->uuid[8] & 0x3f) | 0x80;
+	return 0;
+}
+
+int hs_ctf_writer_open(const struct hs_ctf_writer_config *config, struct hs_ctf_writer **out)
+{
+	scoped(hs_ctf_writer) struct hs_ctf_writer *writer = calloc(1, sizeof(*writer));
+	int err;
+
+	if (!writer)
+		return -ENOMEM;
+	writer->dir_fd = -1;
+	writer->buffer = malloc(PACKET_BYTES);
+	writer->starts = malloc(RECORDS_MAX * sizeof(*writer->starts));
+	if (!writer->buffer || !writer->starts)
+		return -ENOMEM;
+	err = fill_info(&writer->info, config);
+	if (err)
+		return err;
+	if (mkdir(config->dir, 0755) && errno != EEXIST)
+		return hs_fail(-errno, "cannot make the trace folder %s:", config->dir);
+	writer->dir_fd = open(config->dir, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+	if (writer->dir_fd < 0)
+		return hs_fail(-errno, "cannot open the trace folder %s:", config->dir);
+	err = write_metadata(writer, config->dir);
+	if (err)
+		return err;
+	*out = take(writer);
+	return 0;
+}
+
+static int grow_streams(struct hs_ctf_writer *writer, uint32_t stream_nr)
+{
+	struct stream *streams = reallocarray(writer->streams, stream_nr, sizeof(*streams));
+
+	if (!streams)
+		return -ENOMEM;
+	for (uint32_t i = writer->stream_nr; i < stream_nr; i++)
+		streams[i] = (struct stream){ .fd = -1 };
+	writer->streams = streams;
+	writer->stream_nr = stream_nr;
+	return 0;
+}
+
+int hs_ctf_writer_begin(struct hs_ctf_writer *writer, uint32_t cpu)
+{
+	int err;
+
+	if (cpu >= HS_CTF_CPU_MAX)
+		return -EINVAL;
+	if (cpu >= writer->stream_nr) {
+		err = grow_streams(writer, cpu + 1);
+		if (err)
+			return err;
+	}
+	writer->stream = &writer->streams[cpu];
+	writer->cpu = cpu;
+	writer->used = sizeof(struct hs_ctf_packet);
+	writer->record_nr = 0;
+	return 0;
+}
+
+static int open_stream(struct hs_ctf_writer *writer)
+{
+	char name[16];
+
+	snprintf(name, sizeof(name), "cpu%u", writer->cpu);
+	writer->stream->fd = openat(writer->dir_fd, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
+	return writer->stream->fd < 0 ? -errno : 0;
+}
+
+static int write_all(int fd, const uint8_t *bytes, size_t byte_nr, uint64_t offset)
+{
+	while (byte_nr) {
+		ssize_t written = pwrite(fd, bytes, byte_nr, offset);
+
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written <= 0)
+			return written ? -errno : -ENOSPC;
+		bytes += written;
+		byte_nr -= written;
+		offset += written;
+	}
+	return 0;
+}
+
+/* Writes the first `used` bytes of the buffer as a packet, or leaves the file as it was. */
+static int put_packet(struct hs_ctf_writer *writer, uint32_t used)
+{
+	struct stream *stream = writer->stream;
+	int err = stream->fd < 0 ? open_stream(writer) : 0;
+
+	if (err)
+		return err;
+	err = write_all(stream->fd, writer->buffer, used, stream->bytes);
+	if (err && ftruncate(stream->fd, stream->bytes))
+		hs_dbg("cannot cut off a torn packet of CPU %u", writer->cpu);
+	return err;
+}
+
+static void count_records(struct hs_ctf_writer *writer, uint32_t record_nr, uint64_t *by_id)
+{
+	for (uint32_t i = 0; i < record_nr; i++)
+		by_id[record_at(writer, i)->id]++;
+}
+
+static void packet_failed(struct hs_ctf_writer *writer, uint32_t record_nr, int err)
+{
+	if (!writer->write_failed)
+		hs_fail(err, "cannot write the trace of %s (counted as lost from here on):", writer->info.machine);
+	writer->write_failed = true;
+	writer->stream->disk_lost += record_nr;
+	count_records(writer, record_nr, writer->counts.disk_lost);
+}
+
+/* Writes the first `record_nr` records, which take the first `used` bytes. */
+static void flush(struct hs_ctf_writer *writer, uint32_t record_nr, uint32_t used)
+{
+	struct stream *stream = writer->stream;
+	struct hs_ctf_packet packet = {
+		.magic = HS_CTF_MAGIC,
+		.timestamp_begin = record_nr ? record_at(writer, 0)->ts : stream->last_ts,
+		.timestamp_end = record_nr ? record_at(writer, record_nr - 1)->ts : stream->last_ts,
+		.content_bits = used * 8ull,
+		.packet_bits = used * 8ull,
+		.events_discarded = stream->lost + stream->disk_lost,
+		.packet_seq_num = stream->packets,
+		.cpu_id = writer->cpu,
+	};
+	int err;
+
+	memcpy(packet.uuid, writer->info.uuid, sizeof(packet.uuid));
+	memcpy(writer->buffer, &packet, sizeof(packet));
+	err = put_packet(writer, used);
+	if (err) {
+		packet_failed(writer, record_nr, err);
+		return;
+	}
+	count_records(writer, record_nr, writer->counts.recorded);
+	stream->bytes += used;
+	stream->packets++;
+	stream->last_ts = packet.timestamp_end;
+	stream->discarded = packet.events_discarded;
+	writer->counts.bytes += used;
+}
+
+/* The packet is full: writes it without its last records, which a late record may still want to go before. */
+static void flush_full(struct hs_ctf_writer *writer)
+{
+	uint32_t kept = SORT_REACH, written = writer->record_nr - kept;
+	uint32_t kept_start = writer->starts[written], move = kept_start - sizeof(struct hs_ctf_packet);
+
+	flush(writer, written, kept_start);
+	memmove(writer->buffer + sizeof(struct hs_ctf_packet), writer->buffer + kept_start, writer->used - kept_start);
+	for (uint32_t i = 0; i < kept; i++)
+		writer->starts[i] = writer->starts[written + i] - move;
+	writer->record_nr = kept;
+	writer->used -= move;
+}
+
+/* Where a record of time ts belongs: after everything that is not later. */
+static uint32_t find_place(const struct hs_ctf_writer *writer, uint64_t ts)
+{
+	uint32_t place = writer->record_nr;
+	uint32_t first = place > SORT_REACH ? place - SORT_REACH : 0;
+
+	while (place > first && record_at(writer, place - 1)->ts > ts)
+		place--;
+	return place;
+}
+
+/* Makes a gap for `bytes` before the record at `place` (the end when it is record_nr) and returns it. */
+static struct hs_event_header *make_gap(struct hs_ctf_writer *writer, uint32_t place, uint32_t bytes)
+{
+	uint32_t start = place < writer->record_nr ? writer->starts[place] : writer->used;
+
+	memmove(writer->buffer + start + bytes, writer->buffer + start, writer->used - start);
+	for (uint32_t i = writer->record_nr; i > place; i--)
+		writer->starts[i] = writer->starts[i - 1] + bytes;
+	writer->starts[place] = start;
+	writer->record_nr++;
+	writer->used += bytes;
+	return (void *)(writer->buffer + start);
+}
+
+int hs_ctf_writer_add(struct hs_ctf_writer *writer, const void *record, uint32_t bytes)
+{
+	const struct hs_event_header *header = record;
+	const struct hs_event *event;
+	struct hs_event_header *copy;
+	uint64_t earliest;
+	uint32_t place;
+
+	if (bytes < sizeof(*header))
+		return -EBADMSG;
+	event = hs_event_find(header->id);
+	if (!event || bytes < event->size)
+		return -EBADMSG;
+	if (writer->used + event->size > PACKET_BYTES)
+		flush_full(writer);
+	place = find_place(writer, header->ts);
+	writer->counts.sorted += place < writer->record_nr;
+	earliest = place ? record_at(writer, place - 1)->ts : writer->stream->last_ts;
+	copy = make_gap(writer, place, event->size);
+	memcpy(copy, record, event->size);
+	if (copy->ts < earliest) {
+		copy->ts = earliest;
+		writer->counts.clamped++;
+	}
+	return 0;
+}
+
+void hs_ctf_writer_end(struct hs_ctf_writer *writer, uint64_t lost)
+{
+	struct stream *stream = writer->stream;
+
+	stream->lost = lost;
+	/* A stream that never had a record has no time yet at which an empty packet could stand. */
+	if (writer->record_nr || (stream->packets && lost + stream->disk_lost != stream->discarded))
+		flush(writer, writer->record_nr, writer->used);
+	writer->stream = NULL;
+}
+
+const struct hs_ctf_writer_counts *hs_ctf_writer_counts(const struct hs_ctf_writer *writer)
+{
+	return &writer->counts;
+}
+
+void hs_ctf_writer_free(struct hs_ctf_writer *writer)
+{
+	if (!writer)
+		return;
+	for (uint32_t i = 0; i < writer->stream_nr; i++) {
+		if (writer->streams[i].fd >= 0)
+			close(writer->streams[i].fd);
+	}
+	if (writer->dir_fd >= 0)
+		close(writer->dir_fd);
+	free(writer->streams);
+	free(writer->starts);
+	free(writer->buffer);
+	free(writer);
+}
