@@ -49,6 +49,17 @@ void hs_clock_sample_take(struct hs_clock_sample *sample)
 	}
 }
 
+static int64_t offset_of(const struct hs_clock_sample *sample)
+{
+	return sample->real_ns - sample->boot_ns;
+}
+
+/* By how much slewing can change the offset from this sample to the next. */
+static int64_t slew_limit(const struct hs_clock_sample *sample)
+{
+	return (sample[1].boot_ns - sample->boot_ns) / 1000000 * SLEW_PPM;
+}
+
 int hs_clock_list_append(struct hs_clock_list *list, const struct hs_clock_sample *sample)
 {
 	const struct hs_clock_sample *last = list->sample_nr ? &list->samples[list->sample_nr - 1] : NULL;
@@ -66,9 +77,8 @@ int hs_clock_list_append(struct hs_clock_list *list, const struct hs_clock_sampl
 		last = list->sample_nr ? &samples[list->sample_nr - 1] : NULL;
 	}
 	list->samples[list->sample_nr++] = *sample;
-	/* A step back within an interval can hide behind the time that passed: any offset that fell counts. */
-	if (last && (int64_t)(sample->real_ns - sample->boot_ns) <
-			    (int64_t)(last->real_ns - last->boot_ns) - (int64_t)(sample->width_ns + last->width_ns))
+	/* Slewing cannot make the clock go back; a step back can hide behind the time that passed. */
+	if (last && offset_of(last) - offset_of(last + 1) > slew_limit(last))
 		list->real_went_back = true;
 	return 0;
 }
@@ -77,11 +87,6 @@ void hs_clock_list_clear(struct hs_clock_list *list)
 {
 	free(list->samples);
 	*list = (struct hs_clock_list){ 0 };
-}
-
-static int64_t offset_of(const struct hs_clock_sample *sample)
-{
-	return sample->real_ns - sample->boot_ns;
 }
 
 static int64_t half_up(uint64_t width)
@@ -118,9 +123,8 @@ static int64_t residue(const struct hs_clock_list *list, size_t i)
 {
 	const struct hs_clock_sample *a = &list->samples[i];
 	int64_t change = llabs(offset_of(a + 1) - offset_of(a)), worst = 0;
-	int64_t slew = (a[1].boot_ns - a->boot_ns) / 1000000 * SLEW_PPM;
 
-	if (change > slew || list->sample_nr < 3)
+	if (change > slew_limit(a) || list->sample_nr < 3)
 		return change;
 	if (i > 0)
 		worst = surprise(list, i, i - 1);
@@ -133,22 +137,19 @@ static int64_t residue(const struct hs_clock_list *list, size_t i)
 static bool find_in_interval(const struct hs_clock_list *list, size_t i, int64_t real, struct range *range)
 {
 	const struct hs_clock_sample *a = &list->samples[i], *b = a + 1;
-	int64_t offset_low = min64(offset_of(a), offset_of(b)), offset_high = max64(offset_of(a), offset_of(b));
-	int64_t width = half_up(max64(a->width_ns, b->width_ns));
-	int64_t real_span = b->real_ns - a->real_ns, boot_span = b->boot_ns - a->boot_ns;
-	int64_t line, off_line = residue(list, i);
+	int64_t start = a->boot_ns, end = b->boot_ns, real_span = b->real_ns - a->real_ns;
+	int64_t low = max64(real - max64(offset_of(a), offset_of(b)), start);
+	int64_t high = min64(real - min64(offset_of(a), offset_of(b)), end);
+	int64_t width = half_up(a->width_ns > b->width_ns ? a->width_ns : b->width_ns);
+	int64_t off_line = residue(list, i), line = low;
 
-	range->low = max64(real - offset_high, a->boot_ns);
-	range->high = min64(real - offset_low, b->boot_ns);
-	if (range->low > range->high + width)
+	if (real_span > 0)
+		line = start + (int64_t)((double)(real - (int64_t)a->real_ns) / (double)real_span * (double)(end - start));
+	if (low > high + width || line < start - off_line - width || line > end + off_line + width)
 		return false;
-	if (range->low > range->high)
-		range->low = range->high;
-	line = real_span > 0 ? a->boot_ns + (int64_t)((double)(real - (int64_t)a->real_ns) / real_span * boot_span) :
-			       range->low;
-	range->best = min64(max64(line, range->low), range->high);
-	range->low = max64(range->low, range->best - off_line) - width;
-	range->high = min64(range->high, range->best + off_line) + width;
+	range->best = min64(max64(line, min64(low, high)), high);
+	range->low = max64(min64(low, high), range->best - off_line) - width;
+	range->high = min64(high, range->best + off_line) + width;
 	return true;
 }
 
@@ -201,8 +202,11 @@ static struct range find(struct hs_clock_list *list, int64_t real)
 	size_t i = 0, end = list->sample_nr - 1;
 
 	if (!list->real_went_back && end > 0) {
-		i = search(list, real);
-		end = i + 1;
+		size_t at = search(list, real);
+
+		/* The neighbours too: a step too small to be told from slewing may lie just beside a sample. */
+		i = at > 0 ? at - 1 : 0;
+		end = at + 2 < end ? at + 2 : end;
 	}
 	for (; i < end; i++) {
 		if (!find_in_interval(list, i, real, &one))
