@@ -6,7 +6,7 @@
 #ifndef HS_ORCHESTRATE_KMOD_INDEX_H
 #define HS_ORCHESTRATE_KMOD_INDEX_H
 
-/* 0 when every node of the index lies inside the file; -EBADMSG when not, which has been told. */
+/* 0 when every node of the index lies inside the file; -EBADMSG, silently, when not. */
 int hs_kmod_index_check(const char *path);
 
 #endif

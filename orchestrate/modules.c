@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <libkmod.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -22,6 +23,7 @@ struct walk {
 	struct hs_module_files *files;
 	char **seen; /* also what is being visited: soft dependencies may form circles */
 	size_t seen_nr;
+	char *why; /* HS_MODULES_WHY_BYTES: the reason of a failure, without "hsbpf:" */
 };
 
 static inline void kmod_free(struct kmod_ctx *kmod)
@@ -53,6 +55,17 @@ static void discard_log(void *data, int priority, const char *file, int line, co
 			va_list args)
 {
 	(void)data, (void)priority, (void)file, (void)line, (void)fn, (void)format, (void)args;
+}
+
+/* Keeps the reason for the caller, who may have another kernel to try. Returns err. */
+static int __attribute__((format(printf, 3, 4))) complain(struct walk *walk, int err, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(walk->why, HS_MODULES_WHY_BYTES, format, args);
+	va_end(args);
+	return err;
 }
 
 /* 1: new and remembered, 0: seen before, or -ENOMEM. */
@@ -122,8 +135,8 @@ static int module_visit(struct walk *walk, struct kmod_module *module)
 	if (err <= 0)
 		return err;
 	if (access(path, R_OK) < 0)
-		return hs_fail(-errno, "cannot read module %s at %s: %s, though modules.dep lists it", name, path,
-			       strerror(errno));
+		return complain(walk, -EBADMSG, "cannot read module %s at %s, which modules.dep lists: %s", name, path,
+				strerror(errno));
 	needed = kmod_module_get_dependencies(module);
 	err = modules_visit(walk, needed);
 	if (!err)
@@ -138,46 +151,42 @@ static int module_visit(struct walk *walk, struct kmod_module *module)
 }
 
 /* The indexes that lookups read. Of these, modules.dep.bin cannot be missing. */
-static int indexes_check(const char *folder)
+static int indexes_check(struct walk *walk, const char *folder)
 {
 	static const char *const indexes[] = { "modules.dep.bin", "modules.alias.bin", "modules.symbols.bin",
 					       "modules.builtin.bin", "modules.builtin.alias.bin" };
 
 	for (size_t i = 0; i < HS_ARRAY_SIZE(indexes); i++) {
 		scoped(mem) char *path = NULL;
-		int err;
 
 		if (asprintf(&path, "%s/%s", folder, indexes[i]) < 0)
 			return -ENOMEM;
-		if (access(path, F_OK) < 0) {
-			if (i > 0)
-				continue;
-			return hs_fail(-errno, "cannot find %s: run depmod for this kernel, or give another one "
-				       "with --kernel", path);
-		}
-		err = hs_kmod_index_check(path);
-		if (err)
-			return err;
+		if (access(path, F_OK) < 0 && i > 0)
+			continue;
+		if (access(path, F_OK) < 0)
+			return complain(walk, -EBADMSG, "cannot find %s: run depmod for this kernel, or give another "
+					"one with --kernel", path);
+		if (hs_kmod_index_check(path))
+			return complain(walk, -EBADMSG, "%s is damaged: run depmod for this kernel, or give another "
+					"one with --kernel", path);
 	}
 	return 0;
 }
 
-static int kmod_open(const char *folder, struct kmod_ctx **out)
+static int kmod_open(struct walk *walk, const char *folder)
 {
 	/* The kernel's own soft dependencies, and nobody's modprobe.d. */
 	scoped(mem) char *softdep = NULL;
 	const char *config[2] = { NULL };
-	struct kmod_ctx *kmod;
 
 	if (asprintf(&softdep, "%s/modules.softdep", folder) < 0)
 		return -ENOMEM;
 	config[0] = softdep;
-	kmod = kmod_new(folder, config);
-	if (!kmod)
-		return hs_fail(-EIO, "cannot read the modules in %s: libkmod refused them", folder);
-	kmod_set_log_fn(kmod, discard_log, NULL);
-	kmod_load_resources(kmod);
-	*out = kmod;
+	walk->kmod = kmod_new(folder, config);
+	if (!walk->kmod)
+		return complain(walk, -EIO, "cannot read the modules in %s: libkmod refused them", folder);
+	kmod_set_log_fn(walk->kmod, discard_log, NULL);
+	kmod_load_resources(walk->kmod);
 	return 0;
 }
 
@@ -187,30 +196,48 @@ static int name_visit(struct walk *walk, const char *name, const char *folder, c
 	int err = kmod_module_new_from_lookup(walk->kmod, name, &found);
 
 	if (err < 0 || !found)
-		return hs_fail(-ENOENT, "kernel %s has no module %s (looked in %s): give another kernel with --kernel",
-			       release, name, folder);
+		return complain(walk, -ENOENT, "kernel %s has no module %s (looked in %s): give another kernel with "
+				"--kernel", release, name, folder);
 	return modules_visit(walk, found);
+}
+
+static int closure_find(const char *modules_dir, const char *release, const char *const *names, char *why,
+			struct hs_module_files **out)
+{
+	scoped(walk) struct walk walk = { .why = why };
+	scoped(mem) char *folder = NULL;
+	int err;
+
+	snprintf(why, HS_MODULES_WHY_BYTES, "cannot list the modules of kernel %s: out of memory", release);
+	walk.files = calloc(1, sizeof(*walk.files));
+	if (!walk.files || asprintf(&folder, "%s/lib/modules/%s", modules_dir, release) < 0)
+		return -ENOMEM;
+	err = indexes_check(&walk, folder);
+	if (!err)
+		err = kmod_open(&walk, folder);
+	for (; !err && *names; names++)
+		err = name_visit(&walk, *names, folder, release);
+	if (!err)
+		*out = take(walk.files);
+	return err;
 }
 
 int hs_modules_closure(const char *modules_dir, const char *release, const char *const *names,
 		       struct hs_module_files **out)
 {
-	scoped(walk) struct walk walk = { 0 };
-	scoped(mem) char *folder = NULL;
-	int err;
+	char why[HS_MODULES_WHY_BYTES];
+	int err = closure_find(modules_dir, release, names, why, out);
 
-	walk.files = calloc(1, sizeof(*walk.files));
-	if (!walk.files || asprintf(&folder, "%s/lib/modules/%s", modules_dir, release) < 0)
-		return hs_fail(-ENOMEM, "cannot list modules:");
-	err = indexes_check(folder);
-	if (!err)
-		err = kmod_open(folder, &walk.kmod);
-	for (; !err && *names; names++)
-		err = name_visit(&walk, *names, folder, release);
-	if (err == -ENOMEM)
-		return hs_fail(err, "cannot list modules:");
-	if (!err)
-		*out = take(walk.files);
+	return err ? hs_fail(err, "%s", why) : 0;
+}
+
+int hs_modules_check(const char *modules_dir, const char *release, const char *const *names,
+		     char why[HS_MODULES_WHY_BYTES])
+{
+	struct hs_module_files *files = NULL;
+	int err = closure_find(modules_dir, release, names, why, &files);
+
+	hs_module_files_free(files);
 	return err;
 }
 

@@ -24,10 +24,18 @@ struct hs_module_files {
  * `names` (NULL at the end; names or aliases, - and _ alike) with all that they depend on and their soft
  * dependencies, each file once, from modules_dir/lib/modules/<release>. What is built into the kernel
  * is left out; a soft dependency that the kernel does not have, too. The host's modprobe.d is not read.
- * -ENOENT: the kernel lacks a module, -EBADMSG: depmod's files are damaged; told in any case.
+ * -ENOENT: the kernel lacks a module, -EBADMSG: depmod's files are damaged or missing; told in any case.
  */
 int hs_modules_closure(const char *modules_dir, const char *release, const char *const *names,
 		       struct hs_module_files **out);
+
+/* Room for the reason that hs_modules_check() gives. */
+#define HS_MODULES_WHY_BYTES 1024
+
+/* The same question without the answer: returns what hs_modules_closure() would, and the reason instead of
+ * telling it. */
+int hs_modules_check(const char *modules_dir, const char *release, const char *const *names,
+		     char why[HS_MODULES_WHY_BYTES]);
 void hs_module_files_free(struct hs_module_files *files);
 
 /* The module as plain ELF, unpacked where needed. A failure has been told. */
