@@ -125,7 +125,8 @@ int hs_bytes_unpack(const char *name, const void *data, size_t len, size_t max_b
 			break;
 		bytes.len += (size_t)got;
 		if (bytes.len > max_bytes)
-			return hs_fail(-EFBIG, "cannot unpack %s: it holds more than %zu bytes", name, max_bytes);
+			return hs_fail(-EFBIG, "cannot unpack %s: it holds more than %zu bytes", name,
+				       max_bytes);
 	}
 	out->len = bytes.len;
 	out->data = take(bytes.data);

@@ -121,7 +121,8 @@ static int text_replace(char **slot, const char *text)
 static const char *text_at(Elf *elf, uint64_t offset, uint64_t len)
 {
 	Elf_Data *data = len <= INT64_MAX && offset <= INT64_MAX ?
-				 elf_getdata_rawchunk(elf, (int64_t)offset, len, ELF_T_BYTE) : NULL;
+				 elf_getdata_rawchunk(elf, (int64_t)offset, len, ELF_T_BYTE) :
+				 NULL;
 
 	return data && data->d_size > 0 && memchr(data->d_buf, 0, data->d_size) ? data->d_buf : NULL;
 }
@@ -183,7 +184,8 @@ static int dynamic_entry_read(const GElf_Dyn *dyn, const char *text, struct obje
 static int dynamic_read(Elf *elf, const GElf_Phdr *phdr, struct object *object)
 {
 	Elf_Data *dynamic = phdr->p_offset <= INT64_MAX ? elf_getdata_rawchunk(elf, (int64_t)phdr->p_offset,
-									       phdr->p_filesz, ELF_T_DYN) : NULL;
+									       phdr->p_filesz, ELF_T_DYN) :
+							  NULL;
 	const char *table;
 	size_t len = 0;
 	GElf_Dyn dyn;
@@ -196,7 +198,8 @@ static int dynamic_read(Elf *elf, const GElf_Phdr *phdr, struct object *object)
 		if (dyn.d_tag != DT_NEEDED && dyn.d_tag != DT_SONAME && dyn.d_tag != DT_RPATH &&
 		    dyn.d_tag != DT_RUNPATH)
 			continue;
-		if (!table || dyn.d_un.d_val >= len || !memchr(table + dyn.d_un.d_val, 0, len - dyn.d_un.d_val))
+		if (!table || dyn.d_un.d_val >= len ||
+		    !memchr(table + dyn.d_un.d_val, 0, len - dyn.d_un.d_val))
 			return -EBADMSG;
 		err = dynamic_entry_read(&dyn, table + dyn.d_un.d_val, object);
 	}
@@ -351,8 +354,8 @@ static char *tokens_expand(const char *part, size_t part_len, const char *origin
  * Takes the library if it is there and of the program's kind. 1: taken, 0: look further, or -errno.
  * guest_dir is where the guest's loader finds it.
  */
-static int candidate_try(struct closure *closure, const char *source_dir, const char *guest_dir, const char *name,
-			 size_t loader)
+static int candidate_try(struct closure *closure, const char *source_dir, const char *guest_dir,
+			 const char *name, size_t loader)
 {
 	scoped(object) struct object object = { .loader = loader };
 	struct object *grown;
@@ -385,7 +388,8 @@ static int candidate_try(struct closure *closure, const char *source_dir, const 
 }
 
 /* The folders of a DT_RPATH or DT_RUNPATH that stands in object `owner`. */
-static int search_path_try(struct closure *closure, size_t owner, bool runpath, const char *name, size_t loader)
+static int search_path_try(struct closure *closure, size_t owner, bool runpath, const char *name,
+			   size_t loader)
 {
 	/* Copies: the array of objects moves when one is added. */
 	scoped(mem) char *source_origin = dir_of(closure->object[owner].source_path);
@@ -414,7 +418,8 @@ static int standard_dirs_try(struct closure *closure, const char *name, size_t l
 	for (size_t i = 0; !found && i < closure->conf_dirs.nr; i++) {
 		const char *dir = closure->conf_dirs.item[i];
 
-		found = candidate_try(closure, dir, is_default_dir(dir) ? dir : guest_default_dir(), name, loader);
+		found = candidate_try(closure, dir, is_default_dir(dir) ? dir : guest_default_dir(), name,
+				      loader);
 	}
 	for (size_t i = 0; !found && i < HS_ARRAY_SIZE(default_dirs); i++)
 		found = candidate_try(closure, default_dirs[i], default_dirs[i], name, loader);
@@ -463,8 +468,9 @@ static int libraries_add(struct closure *closure)
 				return hs_fail(found, "cannot read the libraries of %s:",
 					       closure->object[0].source_path);
 			if (!found)
-				return hs_fail(-ENOENT, "cannot find %s, which %s needs: install the package that "
-					       "has it", name, closure->object[i].source_path);
+				return hs_fail(-ENOENT,
+					       "cannot find %s, which %s needs: install its package",
+					       name, closure->object[i].source_path);
 		}
 	}
 	return 0;
@@ -478,8 +484,8 @@ static int interpreter_add(struct closure *closure)
 	if (found < 0)
 		return hs_fail(found, "cannot read %s:", interp);
 	if (!found)
-		return hs_fail(-ENOENT, "cannot find %s, which %s needs: install the package that has it", interp,
-			       closure->object[0].source_path);
+		return hs_fail(-ENOENT, "cannot find %s, which %s needs: install its package",
+			       interp, closure->object[0].source_path);
 	return 0;
 }
 

@@ -9,7 +9,7 @@
 #include <stddef.h>
 
 struct hs_elf_file {
-	char *guest_path;  /* absolute; where the guest's loader will look */
+	char *guest_path; /* absolute; where the guest's loader will look */
 	char *source_path; /* the file on this machine */
 };
 

@@ -80,7 +80,8 @@ static int path_normalize(const char *path, char **out)
 		size_t len = strcspn(path, "/");
 
 		if (len == 2 && memcmp(path, "..", 2) == 0)
-			return hs_fail(-EINVAL, "cannot add %s to the initramfs: a path there has no ..", path);
+			return hs_fail(-EINVAL, "cannot add %s to the initramfs: a path there has no ..",
+				       path);
 		if (len > 0 && !(len == 1 && *path == '.')) {
 			if (used > 0)
 				text[used++] = '/';
@@ -203,7 +204,8 @@ static int node_write(struct hs_initramfs *ramfs, const struct node *node)
 		return archive_fail(ramfs, node->path);
 	if (!S_ISREG(node->mode))
 		return 0;
-	return node->bytes ? bytes_write(ramfs, node->path, node->bytes, node->size_bytes) : file_copy(ramfs, node);
+	return node->bytes ? bytes_write(ramfs, node->path, node->bytes, node->size_bytes) :
+			     file_copy(ramfs, node);
 }
 
 static int parents_put(struct hs_initramfs *ramfs, const char *path)
@@ -221,7 +223,8 @@ static int parents_put(struct hs_initramfs *ramfs, const char *path)
 		if (!there)
 			err = node_write(ramfs, &(struct node){ .path = parent, .mode = S_IFDIR | 0755 });
 		else if (!S_ISDIR(there->mode) && !S_ISLNK(there->mode))
-			err = hs_fail(-EEXIST, "cannot add %s to the initramfs: %s is a file there", path, parent);
+			err = hs_fail(-EEXIST, "cannot add %s to the initramfs: %s is a file there", path,
+				      parent);
 		*slash = '/';
 	}
 	return err;
@@ -241,8 +244,8 @@ static int put(struct hs_initramfs *ramfs, const char *path, struct node node)
 	if (there && entry_is_same(there, &node))
 		return 0;
 	if (there)
-		return ramfs->err = hs_fail(-EEXIST, "cannot add %s to the initramfs: something else has that path",
-					    path);
+		return ramfs->err = hs_fail(
+			       -EEXIST, "cannot add %s to the initramfs: something else has that path", path);
 	err = parents_put(ramfs, normal);
 	if (!err)
 		err = node_write(ramfs, &node);
@@ -269,22 +272,33 @@ int hs_initramfs_add_file(struct hs_initramfs *ramfs, const char *path, const ch
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return ramfs->err = hs_fail(-errno, "cannot read %s for the initramfs:", source_path);
 	if (!S_ISREG(st.st_mode))
-		return ramfs->err = hs_fail(-EINVAL, "cannot add %s to the initramfs: not a regular file", source_path);
-	return put(ramfs, path, (struct node){ .mode = S_IFREG | (mode & 07777), .key = source,
-					       .key_len = strlen(source) + 1, .source_fd = fd,
-					       .size_bytes = (size_t)st.st_size });
+		return ramfs->err = hs_fail(-EINVAL, "cannot add %s to the initramfs: not a regular file",
+					    source_path);
+	return put(ramfs, path,
+		   (struct node){ .mode = S_IFREG | (mode & 07777),
+				  .key = source,
+				  .key_len = strlen(source) + 1,
+				  .source_fd = fd,
+				  .size_bytes = (size_t)st.st_size });
 }
 
-int hs_initramfs_add_bytes(struct hs_initramfs *ramfs, const char *path, const void *bytes, size_t len, mode_t mode)
+int hs_initramfs_add_bytes(struct hs_initramfs *ramfs, const char *path, const void *bytes, size_t len,
+			   mode_t mode)
 {
-	return put(ramfs, path, (struct node){ .mode = S_IFREG | (mode & 07777), .key = bytes, .key_len = len,
-					       .bytes = len ? bytes : "", .size_bytes = len });
+	return put(ramfs, path,
+		   (struct node){ .mode = S_IFREG | (mode & 07777),
+				  .key = bytes,
+				  .key_len = len,
+				  .bytes = len ? bytes : "",
+				  .size_bytes = len });
 }
 
 int hs_initramfs_add_symlink(struct hs_initramfs *ramfs, const char *path, const char *target)
 {
-	return put(ramfs, path, (struct node){ .mode = S_IFLNK | 0777, .key = target, .key_len = strlen(target),
-					       .target = target });
+	return put(
+		ramfs, path,
+		(struct node){
+			.mode = S_IFLNK | 0777, .key = target, .key_len = strlen(target), .target = target });
 }
 
 int hs_initramfs_add_node(struct hs_initramfs *ramfs, const char *path, mode_t mode, unsigned int major,
@@ -292,8 +306,11 @@ int hs_initramfs_add_node(struct hs_initramfs *ramfs, const char *path, mode_t m
 {
 	dev_t device = makedev(major, minor);
 
-	return put(ramfs, path, (struct node){ .mode = S_IFCHR | (mode & 07777), .key = &device,
-					       .key_len = sizeof(device), .device = device });
+	return put(ramfs, path,
+		   (struct node){ .mode = S_IFCHR | (mode & 07777),
+				  .key = &device,
+				  .key_len = sizeof(device),
+				  .device = device });
 }
 
 int hs_initramfs_add_program(struct hs_initramfs *ramfs, const char *program_path)
@@ -302,21 +319,22 @@ int hs_initramfs_add_program(struct hs_initramfs *ramfs, const char *program_pat
 	int err = ramfs->err ? ramfs->err : hs_elf_closure(program_path, &files);
 
 	for (size_t i = 0; !err && i < files->nr; i++)
-		err = hs_initramfs_add_file(ramfs, files->file[i].guest_path, files->file[i].source_path, 0755);
+		err = hs_initramfs_add_file(ramfs, files->file[i].guest_path, files->file[i].source_path,
+					    0755);
 	return ramfs->err = err;
 }
 
+/* Whether "lib/modules-ordered/NNN-<name>.ko" is there, under whatever number. */
 static bool has_module(const struct hs_initramfs *ramfs, const char *name)
 {
-	/* "lib/modules-ordered/" and the number with its dash. */
-	const size_t name_at = strlen(HS_INITRAMFS_MODULES_DIR) + 4;
+	const char *folder = &HS_INITRAMFS_MODULES_DIR[1];
+	size_t number_at = strlen(folder) + 1, name_at = number_at + strlen("NNN-"), len = strlen(name);
 
 	for (size_t i = 0; i < ramfs->nr; i++) {
 		const char *path = ramfs->entry[i].path;
-		size_t len = strlen(name);
 
-		if (strncmp(path, &HS_INITRAMFS_MODULES_DIR[1], name_at - 5) == 0 && strlen(path) == name_at + len + 3 &&
-		    strncmp(path + name_at, name, len) == 0)
+		if (strlen(path) == name_at + len + strlen(".ko") &&
+		    strncmp(path, folder, number_at - 1) == 0 && strncmp(path + name_at, name, len) == 0)
 			return true;
 	}
 	return false;
@@ -338,9 +356,12 @@ static int module_add(struct hs_initramfs *ramfs, const struct hs_module_file *f
 		return err;
 	if (asprintf(&path, "%s/%03zu-%s.ko", HS_INITRAMFS_MODULES_DIR, ramfs->modules_nr, file->name) < 0)
 		return hs_fail(-ENOMEM, "cannot add module %s to the initramfs:", file->name);
-	err = put(ramfs, path, (struct node){ .mode = S_IFREG | 0644, .key = file->path,
-					      .key_len = strlen(file->path) + 1, .bytes = module.data,
-					      .size_bytes = module.len });
+	err = put(ramfs, path,
+		  (struct node){ .mode = S_IFREG | 0644,
+				 .key = file->path,
+				 .key_len = strlen(file->path) + 1,
+				 .bytes = module.data,
+				 .size_bytes = module.len });
 	if (!err)
 		ramfs->modules_nr++;
 	return err;

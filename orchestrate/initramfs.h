@@ -26,7 +26,8 @@ int hs_initramfs_open(const char *out_path, struct hs_initramfs **out);
  */
 int hs_initramfs_add_dir(struct hs_initramfs *ramfs, const char *path, mode_t mode);
 int hs_initramfs_add_file(struct hs_initramfs *ramfs, const char *path, const char *source_path, mode_t mode);
-int hs_initramfs_add_bytes(struct hs_initramfs *ramfs, const char *path, const void *bytes, size_t len, mode_t mode);
+int hs_initramfs_add_bytes(struct hs_initramfs *ramfs, const char *path, const void *bytes, size_t len,
+			   mode_t mode);
 int hs_initramfs_add_symlink(struct hs_initramfs *ramfs, const char *path, const char *target);
 /* A character device. */
 int hs_initramfs_add_node(struct hs_initramfs *ramfs, const char *path, mode_t mode, unsigned int major,

@@ -100,8 +100,8 @@ static int image_get(const struct search *search, const char *bzimage, const cha
 
 /* ---- --kernel ---------------------------------------------------------------------------------- */
 
-static int given_use(const struct search *search, const char *bzimage, const char *release, const char *modules_dir,
-		     struct hs_guest_kernel **out)
+static int given_use(const struct search *search, const char *bzimage, const char *release,
+		     const char *modules_dir, struct hs_guest_kernel **out)
 {
 	char why[HS_MODULES_WHY_BYTES];
 	scoped(mem) char *image = NULL;
@@ -129,8 +129,10 @@ static int given_folder_use(const struct search *search, struct hs_guest_kernel 
 		return hs_fail(-ENOMEM, "cannot use %s:", folder);
 	release = newest_find(boot, VMLINUZ_PREFIX, NULL);
 	if (!release)
-		return hs_fail(-ENOENT, "cannot use %s: there is no " VMLINUZ_PREFIX "* in %s: give the folder in which "
-			       "a linux-image package was unpacked", folder, boot);
+		return hs_fail(-ENOENT,
+			       "cannot use %s: there is no " VMLINUZ_PREFIX
+			       "* in %s: give the folder of an unpacked linux-image package",
+			       folder, boot);
 	modules_dir = hs_kernel_modules_dir(folder, release);
 	if (!modules_dir)
 		return hs_fail(-ENOENT, "cannot use %s: there is no lib/modules/%s in it", folder, release);
@@ -168,9 +170,11 @@ static int given_file_use(const struct search *search, struct hs_guest_kernel **
 	if (!modules_dir)
 		modules_dir = hs_kernel_modules_dir(search->host_root, release);
 	if (!modules_dir)
-		return hs_fail(-ENOENT, "cannot use the kernel %s: its modules, lib/modules/%s, are neither beside %s nor "
-			       "on the host: give the folder of an unpacked linux-image package", path, release,
-			       folder);
+		return hs_fail(
+			-ENOENT,
+			"cannot use the kernel %s: its modules, lib/modules/%s, are neither beside %s nor "
+			"on the host: give the folder of an unpacked linux-image package",
+			path, release, folder);
 	return given_use(search, path, release, modules_dir, out);
 }
 
@@ -201,7 +205,8 @@ static int cached_use(const struct search *search, const char *kernels_dir, cons
 	    asprintf(&image, "%s/boot/vmlinux-%s", root, release) < 0)
 		return hs_fail(-ENOMEM, "cannot use kernel %s:", release);
 	modules_dir = hs_kernel_modules_dir(root, release);
-	if (access(bzimage, R_OK) < 0 || !modules_dir || hs_modules_check(modules_dir, release, search->needed, why)) {
+	if (access(bzimage, R_OK) < 0 || !modules_dir ||
+	    hs_modules_check(modules_dir, release, search->needed, why)) {
 		hs_info("passing over the kernel in %s: %s", root, why);
 		return 0;
 	}
@@ -250,7 +255,8 @@ static int host_find(const struct search *search, struct hs_guest_kernel **out)
 	}
 	/* Debian's are readable by all, Ubuntu's by root alone. */
 	if (access(bzimage, R_OK) < 0) {
-		hs_info("passing over the host's kernel %s: cannot read %s: %s", release, bzimage, strerror(errno));
+		hs_info("passing over the host's kernel %s: cannot read %s: %s", release, bzimage,
+			strerror(errno));
 		return 0;
 	}
 	err = image_get(search, bzimage, release, &image);
@@ -268,11 +274,12 @@ static int fetched_find(const struct search *search, const char *kernels_dir, st
 		return err;
 	err = cached_use(search, kernels_dir, release, out);
 	if (err == 0)
-		return hs_fail(-ENOENT, "Debian's kernel %s cannot be used: give another one with --kernel", release);
+		return hs_fail(-ENOENT, "Debian's kernel %s cannot be used: give another one with --kernel",
+			       release);
 	return err < 0 ? err : 0;
 }
 
-static const char *cache_dir_choose(const char *given)
+const char *hs_cache_dir(const char *given)
 {
 	const char *from_environment = getenv("HSBPF_CACHE");
 
@@ -285,7 +292,7 @@ int hs_guest_kernel_find(const struct hs_guest_kernel_config *config, struct hs_
 {
 	const struct search search = {
 		.config = config,
-		.cache_dir = cache_dir_choose(config->cache_dir),
+		.cache_dir = hs_cache_dir(config->cache_dir),
 		.host_root = config->host_root ?: "",
 		.needed = config->needed ?: nothing_needed,
 	};

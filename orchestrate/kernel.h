@@ -18,7 +18,7 @@ struct hs_guest_kernel_config {
 /* All paths are absolute. */
 struct hs_guest_kernel {
 	char *release; /* "6.1.0-56-amd64" */
-	char *image; /* for qemu -kernel: an ELF with the PVH entry, or the bzImage where that cannot be had */
+	char *image; /* for qemu -kernel: an ELF with the PVH entry; the bzImage where there is none */
 	char *bzimage;
 	char *modules_dir; /* modules_dir/lib/modules/<release> exists, depmod has been run */
 };
@@ -29,6 +29,9 @@ struct hs_guest_kernel {
  */
 int hs_guest_kernel_find(const struct hs_guest_kernel_config *config, struct hs_guest_kernel **out);
 void hs_guest_kernel_free(struct hs_guest_kernel *kernel);
+
+/* The cache folder: `given`, else $HSBPF_CACHE, else /var/cache/hsbpf. Not created here. */
+const char *hs_cache_dir(const char *given);
 
 HS_SCOPED(guest_kernel, struct hs_guest_kernel *, hs_guest_kernel_free)
 

@@ -78,7 +78,10 @@ static const char *telling_line(char *text)
 	return last;
 }
 
-static int spawn(const char *const *argv, const char *dir, int out_fd, int err_fd, pid_t *pid)
+/* Above stdin, stdout and stderr: where a child has the lock. */
+#define CHILD_LOCK_FD 3
+
+static int spawn(const char *const *argv, const char *dir, int lock, const int output_fds[2], pid_t *pid)
 {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
@@ -94,8 +97,10 @@ static int spawn(const char *const *argv, const char *dir, int out_fd, int err_f
 	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-	posix_spawn_file_actions_adddup2(&actions, out_fd, STDOUT_FILENO);
-	posix_spawn_file_actions_adddup2(&actions, err_fd, STDERR_FILENO);
+	posix_spawn_file_actions_adddup2(&actions, output_fds[0], STDOUT_FILENO);
+	posix_spawn_file_actions_adddup2(&actions, output_fds[1], STDERR_FILENO);
+	if (lock >= 0)
+		posix_spawn_file_actions_adddup2(&actions, lock, CHILD_LOCK_FD);
 	if (dir)
 		posix_spawn_file_actions_addchdir_np(&actions, dir);
 	err = posix_spawnp(pid, argv[0], &actions, &attr, (char *const *)argv, environ);
@@ -106,9 +111,10 @@ static int spawn(const char *const *argv, const char *dir, int out_fd, int err_f
 
 /*
  * Runs `env LC_ALL=C argv...` in `dir` to its end: env turns "not installed" into a message, and the texts
- * stay the same in every language. -ECHILD when it fails; out->why says how. Silent.
+ * stay the same in every language. -ECHILD when it fails; out->why says how. Silent. The program
+ * holds `lock` (-1: none) too: should we be killed, nobody cleans up under a program that still writes.
  */
-static int program_run(const char *const *argv, const char *dir, struct output *out)
+static int program_run(const char *const *argv, const char *dir, int lock, struct output *out)
 {
 	scoped(fd) int out_fd = memfd_create("stdout", MFD_CLOEXEC);
 	scoped(fd) int err_fd = memfd_create("stderr", MFD_CLOEXEC);
@@ -121,9 +127,10 @@ static int program_run(const char *const *argv, const char *dir, struct output *
 		full[i + 2] = argv[i];
 	output_release(*out);
 	*out = (struct output){ 0 };
-	err = out_fd < 0 || err_fd < 0 ? -errno : spawn(full, dir, out_fd, err_fd, &pid);
+	err = out_fd < 0 || err_fd < 0 ? -errno : spawn(full, dir, lock, (int[]){ out_fd, err_fd }, &pid);
 	if (err)
-		return asprintf(&out->why, "cannot start %s: %s", argv[0], strerror(-err)) < 0 ? -ENOMEM : -ECHILD;
+		return asprintf(&out->why, "cannot start %s: %s", argv[0], strerror(-err)) < 0 ? -ENOMEM :
+												 -ECHILD;
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return -errno;
@@ -158,8 +165,10 @@ int hs_kernel_folder_make(const char *path)
 		if (slash)
 			*slash = 0;
 		if (mkdir(part, 0755) < 0 && errno != EEXIST)
-			return hs_fail(-errno, "cannot make the folder %s (%s): set HSBPF_CACHE to a folder that can "
-				       "be written", path, strerror(errno));
+			return hs_fail(-errno,
+				       "cannot make the folder %s (%s): set HSBPF_CACHE to a folder that can "
+				       "be written",
+				       path, strerror(errno));
 		if (slash)
 			*slash = '/';
 	}
@@ -217,8 +226,8 @@ static int lock_take(const char *kernels_dir, int *out_fd)
 		return hs_fail(-ENOMEM, "cannot lock %s:", kernels_dir);
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
 	if (fd < 0)
-		return hs_fail(-errno, "cannot lock %s (%s): set HSBPF_CACHE to a folder that can be written", path,
-			       strerror(errno));
+		return hs_fail(-errno, "cannot lock %s (%s): set HSBPF_CACHE to a folder that can be written",
+			       path, strerror(errno));
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		if (errno == EWOULDBLOCK)
 			hs_info("waiting for another hsbpf that is fetching a kernel");
@@ -246,16 +255,24 @@ char *hs_kernel_modules_dir(const char *root, const char *release)
 	return NULL;
 }
 
-int hs_kernel_depmod(const char *modules_dir, const char *release)
+static int depmod_run(const char *modules_dir, const char *release, int lock)
 {
 	const char *const argv[] = { "depmod", "-b", modules_dir, release, NULL };
 	scoped(output) struct output output = { 0 };
-	int err = program_run(argv, NULL, &output);
+	int err = program_run(argv, NULL, lock, &output);
 
 	if (err)
-		return hs_fail(err, "depmod failed for the modules in %s/lib/modules/%s (%s): install kmod, or run "
-			       "depmod -b there by hand", modules_dir, release, output_why(&output));
+		return hs_fail(
+			err,
+			"depmod failed for the modules in %s/lib/modules/%s (%s): install kmod, or run "
+			"depmod -b there by hand",
+			modules_dir, release, output_why(&output));
 	return 0;
+}
+
+int hs_kernel_depmod(const char *modules_dir, const char *release)
+{
+	return depmod_run(modules_dir, release, -1);
 }
 
 /* ---- the package ------------------------------------------------------------------------------- */
@@ -271,11 +288,11 @@ static bool is_package_name(const char *name, size_t len)
 }
 
 /* "  Depends: linux-image-6.1.0-56-amd64" out of apt-cache's answer. */
-static int package_resolve(struct output *output, char **package)
+static int package_resolve(int lock, struct output *output, char **package)
 {
 	static const char depends[] = "Depends: ";
 	const char *const argv[] = { "apt-cache", "depends", META_PACKAGE, NULL };
-	int err = program_run(argv, NULL, output);
+	int err = program_run(argv, NULL, lock, output);
 
 	if (err)
 		return err;
@@ -293,13 +310,15 @@ static int package_resolve(struct output *output, char **package)
 	return -ENOENT;
 }
 
-static int package_download(const char *package, const char *dir, struct output *output)
+static int package_download(const char *package, const char *dir, int lock, struct output *output)
 {
 	/* apt's own user cannot write to our folder, and a dead mirror should not hold us for minutes. */
-	const char *const argv[] = { "apt-get", "-q", "-o", "APT::Sandbox::User=root", "-o", "Acquire::http::Timeout=20",
-				     "download", package, NULL };
+	const char *const argv[] = {
+		"apt-get",  "-q",    "-o", "APT::Sandbox::User=root", "-o", "Acquire::http::Timeout=20",
+		"download", package, NULL
+	};
 
-	return program_run(argv, dir, output);
+	return program_run(argv, dir, lock, output);
 }
 
 static int deb_find(const char *dir_path, char **deb)
@@ -316,26 +335,26 @@ static int deb_find(const char *dir_path, char **deb)
 	return -ENOENT;
 }
 
-static int package_unpack(const char *package, const char *dir)
+static int package_unpack(const char *package, const char *dir, int lock)
 {
 	scoped(output) struct output output = { 0 };
 	scoped(mem) char *deb = NULL;
 	int err = deb_find(dir, &deb);
 
 	if (err)
-		return hs_fail(err, "apt-get download %s left no package in %s: give a kernel with --kernel", package,
-			       dir);
-	err = program_run((const char *const[]){ "dpkg-deb", "-x", deb, dir, NULL }, NULL, &output);
+		return hs_fail(err, "apt-get download %s left no package in %s: give a kernel with --kernel",
+			       package, dir);
+	err = program_run((const char *const[]){ "dpkg-deb", "-x", deb, dir, NULL }, NULL, lock, &output);
 	if (err)
-		return hs_fail(err, "cannot unpack %s (%s): make room there, or give a kernel with --kernel", deb,
-			       output_why(&output));
+		return hs_fail(err, "cannot unpack %s (%s): make room there, or give a kernel with --kernel",
+			       deb, output_why(&output));
 	if (unlink(deb) < 0)
 		return hs_fail(-errno, "cannot remove %s:", deb);
 	return 0;
 }
 
 /* depmod's files and the image, in the unpacked package. */
-static int tree_finish(const char *dir, const char *package, const char *release)
+static int tree_finish(const char *dir, const char *package, const char *release, int lock)
 {
 	scoped(mem) char *modules_dir = hs_kernel_modules_dir(dir, release);
 	scoped(mem) char *bzimage = NULL;
@@ -346,9 +365,10 @@ static int tree_finish(const char *dir, const char *package, const char *release
 	    asprintf(&image, "%s/boot/vmlinux-%s", dir, release) < 0)
 		return hs_fail(-ENOMEM, "cannot unpack %s:", package);
 	if (!modules_dir || access(bzimage, R_OK) < 0)
-		return hs_fail(-ENOENT, "the package %s holds no kernel %s with modules: give a kernel with --kernel",
+		return hs_fail(-ENOENT,
+			       "the package %s holds no kernel %s with modules: give a kernel with --kernel",
 			       package, release);
-	err = hs_kernel_depmod(modules_dir, release);
+	err = depmod_run(modules_dir, release, lock);
 	if (!err)
 		err = hs_vmlinux_image_write(bzimage, image);
 	return err == -ENOTSUP ? 0 : err;
@@ -386,7 +406,8 @@ static int cached_check(const char *path, const char *release, const char *const
 }
 
 /* Downloads `package` into a folder of its own. With *temp set the caller owns that folder. */
-static int package_get(const char *kernels_dir, const char *package, struct output *output, char **temp)
+static int package_get(const char *kernels_dir, const char *package, int lock, struct output *output,
+		       char **temp)
 {
 	scoped(temp_tree) char *dir = NULL;
 	int err;
@@ -403,7 +424,7 @@ static int package_get(const char *kernels_dir, const char *package, struct outp
 		return err;
 	}
 	hs_info("fetching Debian's %s (70 MB, once) into %s", package, kernels_dir);
-	err = package_download(package, dir, output);
+	err = package_download(package, dir, lock, output);
 	if (!err)
 		*temp = take(dir);
 	return err;
@@ -413,7 +434,8 @@ static int package_get(const char *kernels_dir, const char *package, struct outp
  * Resolves and downloads; on any failure renews apt's lists once and tries again: empty lists know no
  * package, old ones know one that the mirror has no more. Sets *release alone when the cache has it.
  */
-static int package_obtain(const char *kernels_dir, const char *const *needed, char **release, char **temp)
+static int package_obtain(const char *kernels_dir, const char *const *needed, int lock, char **release,
+			  char **temp)
 {
 	const char *const update[] = { "apt-get", "-q", "-o", "Acquire::http::Timeout=20", "update", NULL };
 	scoped(output) struct output output = { 0 };
@@ -427,10 +449,10 @@ static int package_obtain(const char *kernels_dir, const char *const *needed, ch
 
 		if (attempt > 0) {
 			hs_info("that failed (%s): renewing apt's package lists", output_why(&output));
-			program_run(update, NULL, &ignored);
+			program_run(update, NULL, lock, &ignored);
 		}
 		step = "apt-cache depends " META_PACKAGE;
-		err = package_resolve(&output, &package);
+		err = package_resolve(lock, &output, &package);
 		if (err)
 			continue;
 		if (asprintf(&path, "%s/%s", kernels_dir, package + strlen(PACKAGE_PREFIX)) < 0)
@@ -440,14 +462,16 @@ static int package_obtain(const char *kernels_dir, const char *const *needed, ch
 			return err;
 		step = "apt-get download of Debian's kernel";
 		if (err == 0)
-			err = package_get(kernels_dir, package, &output, temp);
+			err = package_get(kernels_dir, package, lock, &output, temp);
 		if (err < 0)
 			continue;
 		*release = strdup(package + strlen(PACKAGE_PREFIX));
 		return *release ? 0 : hs_fail(-ENOMEM, "cannot fetch a guest kernel:");
 	}
-	return hs_fail(-ENOENT, "cannot fetch a guest kernel: %s failed (%s): check the network and apt's sources, or "
-		       "give a kernel with --kernel", step, output_why(&output));
+	return hs_fail(-ENOENT,
+		       "cannot fetch a guest kernel: %s failed (%s): check the network and apt's sources, or "
+		       "give a kernel with --kernel",
+		       step, output_why(&output));
 }
 
 int hs_kernel_fetch(const char *kernels_dir, const char *const *needed, char **release)
@@ -464,14 +488,14 @@ int hs_kernel_fetch(const char *kernels_dir, const char *const *needed, char **r
 	if (!err)
 		err = leftovers_remove(kernels_dir);
 	if (!err)
-		err = package_obtain(kernels_dir, needed, &found, &temp);
+		err = package_obtain(kernels_dir, needed, lock, &found, &temp);
 	if (!err && temp) {
 		if (asprintf(&package, PACKAGE_PREFIX "%s", found) < 0 ||
 		    asprintf(&path, "%s/%s", kernels_dir, found) < 0)
 			return hs_fail(-ENOMEM, "cannot fetch a guest kernel:");
-		err = package_unpack(package, temp);
+		err = package_unpack(package, temp, lock);
 		if (!err)
-			err = tree_finish(temp, package, found);
+			err = tree_finish(temp, package, found, lock);
 		if (!err)
 			err = tree_name(&temp, path);
 	}

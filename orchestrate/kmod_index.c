@@ -36,8 +36,8 @@ static bool u32_read(struct cursor *cursor, uint32_t *value)
 {
 	if (cursor->end - cursor->at < 4)
 		return false;
-	*value = (uint32_t)cursor->at[0] << 24 | (uint32_t)cursor->at[1] << 16 | (uint32_t)cursor->at[2] << 8 |
-		 cursor->at[3];
+	*value = (uint32_t)cursor->at[0] << 24 | (uint32_t)cursor->at[1] << 16 |
+		 (uint32_t)cursor->at[2] << 8 | cursor->at[3];
 	cursor->at += 4;
 	return true;
 }

@@ -51,8 +51,8 @@ HS_SCOPED(kmod_entries, struct kmod_list *, kmod_list_free)
 HS_SCOPED(module, struct kmod_module *, kmod_module_unref)
 HS_SCOPED(walk, struct walk, walk_release)
 
-static void discard_log(void *data, int priority, const char *file, int line, const char *fn, const char *format,
-			va_list args)
+static void discard_log(void *data, int priority, const char *file, int line, const char *fn,
+			const char *format, va_list args)
 {
 	(void)data, (void)priority, (void)file, (void)line, (void)fn, (void)format, (void)args;
 }
@@ -135,8 +135,8 @@ static int module_visit(struct walk *walk, struct kmod_module *module)
 	if (err <= 0)
 		return err;
 	if (access(path, R_OK) < 0)
-		return complain(walk, -EBADMSG, "cannot read module %s at %s, which modules.dep lists: %s", name, path,
-				strerror(errno));
+		return complain(walk, -EBADMSG, "cannot read module %s at %s, which modules.dep lists: %s",
+				name, path, strerror(errno));
 	needed = kmod_module_get_dependencies(module);
 	err = modules_visit(walk, needed);
 	if (!err)
@@ -164,11 +164,15 @@ static int indexes_check(struct walk *walk, const char *folder)
 		if (access(path, F_OK) < 0 && i > 0)
 			continue;
 		if (access(path, F_OK) < 0)
-			return complain(walk, -EBADMSG, "cannot find %s: run depmod for this kernel, or give another "
-					"one with --kernel", path);
+			return complain(walk, -EBADMSG,
+					"cannot find %s: run depmod for this kernel, or give another "
+					"one with --kernel",
+					path);
 		if (hs_kmod_index_check(path))
-			return complain(walk, -EBADMSG, "%s is damaged: run depmod for this kernel, or give another "
-					"one with --kernel", path);
+			return complain(walk, -EBADMSG,
+					"%s is damaged: run depmod for this kernel, or give another "
+					"one with --kernel",
+					path);
 	}
 	return 0;
 }
@@ -196,8 +200,10 @@ static int name_visit(struct walk *walk, const char *name, const char *folder, c
 	int err = kmod_module_new_from_lookup(walk->kmod, name, &found);
 
 	if (err < 0 || !found)
-		return complain(walk, -ENOENT, "kernel %s has no module %s (looked in %s): give another kernel with "
-				"--kernel", release, name, folder);
+		return complain(walk, -ENOENT,
+				"kernel %s has no module %s (looked in %s): give another kernel with "
+				"--kernel",
+				release, name, folder);
 	return modules_visit(walk, found);
 }
 
@@ -271,7 +277,8 @@ int hs_module_read(const char *path, struct hs_bytes *out)
 		if (err && err != -ENOTSUP)
 			return err;
 		if (err || !is_elf(&module))
-			return hs_fail(-EBADMSG, "%s is no kernel module: neither ELF nor a packed ELF", path);
+			return hs_fail(-EBADMSG, "%s is no kernel module: neither ELF nor a packed ELF",
+				       path);
 		free(file.data);
 		file = module;
 		module = (struct hs_bytes){ 0 };

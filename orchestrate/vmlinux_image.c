@@ -76,7 +76,8 @@ static int bzimage_read(const char *path, struct hs_bytes *out)
 	if (err)
 		return err;
 	if (file.len < SETUP_END || memcmp(file.data + SETUP_MAGIC, "HdrS", 4) != 0)
-		return hs_fail(-EINVAL, "%s is not an x86 kernel image (bzImage): give a vmlinuz with --kernel", path);
+		return hs_fail(-EINVAL,
+			       "%s is not an x86 kernel image (bzImage): give a vmlinuz with --kernel", path);
 	/* 2.08 brought the payload fields; 2.6.26, 2008. */
 	if (le16_at(file.data + SETUP_VERSION) < 0x208)
 		return hs_fail(-EINVAL, "%s has a boot protocol older than 2.08: give a newer kernel", path);
@@ -121,17 +122,20 @@ static int payload_unpack(const char *path, const struct hs_bytes *file, struct 
 			       (unsigned long long)(start + len), file->len);
 	size = le32_at(payload + len - 4);
 	if (size == 0 || size > VMLINUX_MAX_BYTES)
-		return hs_fail(-EBADMSG, "%s is damaged: it claims an unpacked kernel of %u bytes", path, size);
+		return hs_fail(-EBADMSG, "%s is damaged: it claims an unpacked kernel of %u bytes", path,
+			       size);
 	/* For gzip the four bytes are part of the stream, for the others they were appended to it. */
 	err = hs_bytes_unpack(path, payload, payload[0] == 0x1f ? len : len - 4, size, &vmlinux);
 	if (err == -ENOTSUP)
-		hs_info("%s is packed in a way that cannot be unpacked here (first bytes %02x %02x %02x %02x): "
-			"guests unpack it themselves, which is slower", path, payload[0], payload[1], payload[2],
-			payload[3]);
+		hs_info("%s is packed in a way that cannot be unpacked here (first bytes %02x %02x %02x "
+			"%02x): "
+			"guests unpack it themselves, which is slower",
+			path, payload[0], payload[1], payload[2], payload[3]);
 	if (err)
 		return err;
 	if (vmlinux.len != size)
-		return hs_fail(-EBADMSG, "%s is damaged: %zu bytes unpacked instead of %u", path, vmlinux.len, size);
+		return hs_fail(-EBADMSG, "%s is damaged: %zu bytes unpacked instead of %u", path, vmlinux.len,
+			       size);
 	out->len = vmlinux.len;
 	out->data = take(vmlinux.data);
 	return 0;
@@ -225,10 +229,12 @@ static int segments_read(const char *path, Elf *elf, const struct hs_bytes *vmli
 
 		if (!gelf_getphdr(elf, (int)i, &phdr) || phdr.p_offset > vmlinux->len ||
 		    phdr.p_filesz > vmlinux->len - phdr.p_offset || phdr.p_filesz > phdr.p_memsz)
-			return hs_fail(-EBADMSG, "%s is damaged: segment %zu of its kernel lies outside it", path, i);
+			return hs_fail(-EBADMSG, "%s is damaged: segment %zu of its kernel lies outside it",
+				       path, i);
 		if (phdr.p_type == PT_NOTE) {
 			image->has_pvh |= has_pvh_note(elf, &phdr);
-			err = piece_add(image, &phdr, vmlinux->data + phdr.p_offset, 0, phdr.p_filesz, phdr.p_memsz);
+			err = piece_add(image, &phdr, vmlinux->data + phdr.p_offset, 0, phdr.p_filesz,
+					phdr.p_memsz);
 		} else if (phdr.p_type == PT_LOAD) {
 			err = segment_add(image, &phdr, vmlinux->data + phdr.p_offset);
 		}
@@ -256,7 +262,8 @@ static int image_read(const char *path, const struct hs_bytes *vmlinux, struct i
 	if (err)
 		return err;
 	if (!image->has_pvh) {
-		hs_info("%s has no PVH entry (CONFIG_PVH): guests unpack it themselves, which is slower", path);
+		hs_info("%s has no PVH entry (CONFIG_PVH): guests unpack it themselves, which is slower",
+			path);
 		return -ENOTSUP;
 	}
 	memcpy(image->header.e_ident, header.e_ident, EI_NIDENT);
