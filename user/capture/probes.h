@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The BPF programs: which of them this kernel can run, loading those, attaching and detaching them. A program is
+ * called on_<event>; whatever cannot run is listed with its reason. Used by capture.c, one thread.
+ */
+#ifndef HS_CAPTURE_PROBES_H
+#define HS_CAPTURE_PROBES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/scoped.h"
+#include "trace_events/events.h"
+
+struct hsbpf_bpf;
+struct hs_probes;
+
+struct hs_probes_config {
+	uint32_t cpu_nr;	  /* highest possible CPU + 1 */
+	uint64_t fill_mark_bytes;
+	bool kvm, tap;		  /* which events are wanted */
+	bool host_wide;
+};
+
+struct hs_probe_missing {
+	const struct hs_event *event;
+	char reason[160];
+};
+
+/*
+ * Loads what is wanted and possible. -EPERM: not allowed here; -EOPNOTSUPP: this kernel can run none of it. Says
+ * nothing; one line of explanation is in `reason`.
+ */
+int hs_probes_load(const struct hs_probes_config *config, char *reason, size_t reason_bytes, struct hs_probes **out);
+
+/* Attaches what was loaded; the same errors. */
+int hs_probes_attach(struct hs_probes *probes, char *reason, size_t reason_bytes);
+
+/* When this returns no handler runs any more. */
+void hs_probes_detach(struct hs_probes *probes);
+
+struct hsbpf_bpf *hs_probes_bpf(struct hs_probes *probes);
+const struct hs_probe_missing *hs_probes_missing(const struct hs_probes *probes, size_t *missing_nr);
+
+/* Runs that the kernel left out because the program was running on that CPU already. */
+uint64_t hs_probes_missed(const struct hs_probes *probes, uint16_t event_id);
+
+void hs_probes_free(struct hs_probes *probes);
+HS_SCOPED(hs_probes, struct hs_probes *, hs_probes_free)
+
+#endif

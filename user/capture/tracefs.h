@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What we need of tracefs, without asking the user to mount it. No state; any thread.
+ */
+#ifndef HS_CAPTURE_TRACEFS_H
+#define HS_CAPTURE_TRACEFS_H
+
+/* A descriptor of tracefs' root, the caller's: of a mount that exists, else of one that nobody sees. Or -errno. */
+int hs_tracefs_open(void);
+
+/* The number by which perf_event_open() knows the tracepoint. -ENOENT: this kernel does not have it. */
+int hs_tracefs_event_id(int tracefs_fd, const char *system, const char *name);
+
+#endif
