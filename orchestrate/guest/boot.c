@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,7 @@
 #include "guest.h"
 
 #define MODULES_DIR "/lib/modules-ordered"
-#define PORT_NAME "vport0p1" /* the only virtio-serial device, its port 1: see qemu.c */
+#define PORT_PATTERN "/dev/vport*p1" /* port 1 of the only virtio-serial device (qemu.c); its number varies */
 
 int guest_mount_basics(void)
 {
@@ -96,15 +97,26 @@ int guest_read_args(struct guest_args *args)
 	return 0;
 }
 
+static bool find_port(char *path, size_t size)
+{
+	glob_t found;
+	bool is_there = glob(PORT_PATTERN, GLOB_NOSORT, NULL, &found) == 0;
+
+	if (is_there)
+		snprintf(path, size, "%s", found.gl_pathv[0]);
+	globfree(&found);
+	return is_there;
+}
+
 /* The port is announced by the device after its driver has loaded: /dev is watched from before the first look. */
-static int wait_for_port(void)
+static int wait_for_port(char *path, size_t size)
 {
 	scoped(fd) int watch = inotify_init1(IN_CLOEXEC);
 	char events[4096];
 
 	if (watch < 0 || inotify_add_watch(watch, "/dev", IN_CREATE) < 0)
 		return -errno;
-	while (access("/dev/" PORT_NAME, F_OK) < 0)
+	while (!find_port(path, size))
 		if (read(watch, events, sizeof(events)) < 0 && errno != EINTR)
 			return -errno;
 	return 0;
@@ -115,10 +127,11 @@ int guest_open_port(int *fd)
 	/* A write on a port that the host has not opened yet waits until it has; a read would see end of file. */
 	const struct hs_frame hello = { .magic = HS_FRAME_MAGIC, .type = HS_FRAME_STATE, .value = HS_STATE_STARTED };
 	scoped(fd) int port = -1;
-	int err = wait_for_port();
+	char path[64];
+	int err = wait_for_port(path, sizeof(path));
 
 	if (!err) {
-		port = open("/dev/" PORT_NAME, O_RDWR | O_CLOEXEC);
+		port = open(path, O_RDWR | O_CLOEXEC);
 		err = port < 0 ? -errno : hs_write_all(port, &hello, sizeof(hello));
 	}
 	if (err) {

@@ -225,7 +225,7 @@ static void start_waiting(void)
 
 static void on_l2_exit(struct l2 *l2, int wait_status)
 {
-	char text[128], what[96];
+	char text[160], what[96];
 
 	while (l2->console.fd >= 0)
 		on_l2_console(l2, 0); /* its last words first */

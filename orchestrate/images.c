@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Builds the guests' initramfs on the spot and puts the kernel where L1 can read it. What goes into a guest
+ * is listed here and nowhere else.
+ */
+#include "images.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "base/log.h"
+#include "initramfs.h"
+#include "kernel.h"
+
+#ifndef HS_LIBEXECDIR
+#define HS_LIBEXECDIR "/usr/local/libexec/hsbpf"
+#endif
+
+#define COMMON_MODULES "virtio_pci", "virtio_console"
+
+static const char *const l1_modules[] = { COMMON_MODULES, "9p", "9pnet_virtio", "kvm_amd", "kvm_intel", "vfio-pci",
+					  "vfio_iommu_type1", NULL };
+static const char *const l2_modules[] = { COMMON_MODULES, "e1000", "e1000e", NULL };
+static const char *const client_modules[] = { COMMON_MODULES, "virtio_net", NULL };
+
+/* What a person at `hsbpf lab exec` will try first; all are busybox. */
+static const char *const applets[] = { "cat",  "dmesg", "echo", "env",	"free", "grep", "head", "ip",	 "kill", "ls",
+				       "lsmod", "lspci", "mount", "ping", "ps",	"sh",	"sleep", "tail", "top",  "uname",
+				       "wc",   NULL };
+
+char *hs_images_find_init(void)
+{
+	char exe[4096];
+	ssize_t len = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+	scoped(mem) char *beside = NULL;
+	char *slash;
+
+	if (len > 0) {
+		exe[len] = '\0';
+		slash = strrchr(exe, '/');
+		*slash = '\0';
+		beside = hs_format("%s/hsbpf-init", exe);
+		if (beside && access(beside, R_OK) == 0)
+			return take(beside);
+	}
+	if (access(HS_LIBEXECDIR "/hsbpf-init", R_OK) == 0)
+		return strdup(HS_LIBEXECDIR "/hsbpf-init");
+	hs_err("cannot find the guests' init, hsbpf-init, beside hsbpf or in " HS_LIBEXECDIR ": run `make` or `make install`");
+	return NULL;
+}
+
+/* The program's path in PATH's usual folders, or NULL after a message. */
+static const char *find_program(const char *const *candidates, const char *package)
+{
+	for (const char *const *path = candidates; *path; path++)
+		if (access(*path, X_OK) == 0)
+			return *path;
+	hs_err("%s is not installed here, and the guests need it: install the package %s", candidates[0], package);
+	return NULL;
+}
+
+static int add_userland(struct hs_initramfs *ramfs)
+{
+	static const char *const iperf3[] = { "/usr/bin/iperf3", "/usr/local/bin/iperf3", NULL };
+	static const char *const busybox[] = { "/bin/busybox", "/usr/bin/busybox", NULL };
+	const char *program = find_program(iperf3, "iperf3"), *box = find_program(busybox, "busybox-static");
+	int err;
+
+	if (!program || !box)
+		return -ENOENT;
+	err = hs_initramfs_add_program(ramfs, program);
+	if (!err)
+		err = hs_initramfs_add_program(ramfs, box);
+	for (const char *const *applet = applets; !err && *applet; applet++) {
+		char path[64];
+
+		snprintf(path, sizeof(path), "/sbin/%s", *applet);
+		err = hs_initramfs_add_symlink(ramfs, path, box);
+	}
+	return err;
+}
+
+static int make_initramfs(const char *path, const char *init, const struct hs_guest_kernel *kernel,
+			  const char *const *modules, bool with_userland)
+{
+	scoped(initramfs) struct hs_initramfs *ramfs = NULL;
+	int err = hs_initramfs_open(path, &ramfs);
+
+	if (!err)
+		err = hs_initramfs_add_file(ramfs, "/init", init, 0755);
+	if (!err)
+		err = hs_initramfs_add_dir(ramfs, "/dev", 0755);
+	if (!err)
+		err = hs_initramfs_add_node(ramfs, "/dev/console", 0600, 5, 1);
+	if (!err)
+		err = hs_initramfs_add_dir(ramfs, "/tmp", 0755);
+	if (!err)
+		err = hs_initramfs_add_modules(ramfs, kernel->modules_dir, kernel->release, modules);
+	if (!err && with_userland)
+		err = add_userland(ramfs);
+	return err ? err : hs_initramfs_close(ramfs);
+}
+
+static int copy_file(const char *from, const char *to)
+{
+	scoped(fd) int in = open(from, O_RDONLY | O_CLOEXEC);
+	scoped(fd) int out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	struct stat st;
+	off_t at = 0;
+
+	if (in < 0 || out < 0 || fstat(in, &st) < 0)
+		return hs_fail(-errno, "cannot copy %s to %s:", from, to);
+	while (at < st.st_size)
+		if (sendfile(out, in, &at, (size_t)(st.st_size - at)) <= 0)
+			return hs_fail(errno ? -errno : -EIO, "cannot copy %s to %s:", from, to);
+	return 0;
+}
+
+/* A link costs nothing; where the cache is on another file system, a copy. */
+static int place_kernel(const char *image, const char *to)
+{
+	unlink(to);
+	return link(image, to) == 0 ? 0 : copy_file(image, to);
+}
+
+static int name_files(struct hs_images *images, const char *dir)
+{
+	images->boot_dir = hs_format("%s/boot", dir);
+	images->l1 = hs_format("%s/l1.cpio", dir);
+	images->client = hs_format("%s/client.cpio", dir);
+	return images->boot_dir && images->l1 && images->client ? hs_make_dirs(images->boot_dir) : -ENOMEM;
+}
+
+static int make_all(struct hs_images *images, const struct hs_guest_kernel *kernel)
+{
+	scoped(mem) char *init = hs_images_find_init();
+	scoped(mem) char *l2 = hs_format("%s/l2.cpio", images->boot_dir);
+	scoped(mem) char *shared_kernel = hs_format("%s/kernel", images->boot_dir);
+	int err;
+
+	if (!init)
+		return -ENOENT;
+	if (!l2 || !shared_kernel)
+		return -ENOMEM;
+	err = make_initramfs(images->l1, init, kernel, l1_modules, false);
+	if (!err)
+		err = make_initramfs(images->client, init, kernel, client_modules, true);
+	if (!err)
+		err = make_initramfs(l2, init, kernel, l2_modules, true);
+	return err ? err : place_kernel(kernel->image, shared_kernel);
+}
+
+static const char *const *needed_modules(void)
+{
+	static const char *const needed[] = { "virtio_console", "9p",  "9pnet_virtio", "kvm_amd", "kvm_intel", "vfio-pci",
+					      "vfio_iommu_type1", "e1000", "e1000e",	   "virtio_net", NULL };
+
+	return needed;
+}
+
+int hs_images_make(const char *kernel_path, const char *dir, struct hs_images **out)
+{
+	scoped(hs_images) struct hs_images *images = calloc(1, sizeof(*images));
+	scoped(guest_kernel) struct hs_guest_kernel *kernel = NULL;
+	struct hs_guest_kernel_config config = { .kernel = kernel_path, .needed = needed_modules() };
+	int err = images ? hs_guest_kernel_find(&config, &kernel) : -ENOMEM;
+
+	if (!err)
+		err = name_files(images, dir);
+	if (err)
+		return err;
+	images->kernel = strdup(kernel->image);
+	images->release = strdup(kernel->release);
+	images->cache_dir = strdup(hs_cache_dir(NULL));
+	if (!images->kernel || !images->release || !images->cache_dir)
+		return -ENOMEM;
+	err = make_all(images, kernel);
+	if (!err)
+		*out = take(images);
+	return err;
+}
+
+void hs_images_free(struct hs_images *images)
+{
+	if (!images)
+		return;
+	free(images->kernel);
+	free(images->release);
+	free(images->boot_dir);
+	free(images->l1);
+	free(images->client);
+	free(images->cache_dir);
+	free(images);
+}
