@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * How fast one core parses the IOMMU log: the real sample repeated to 200 MB, and the same amount of an event
- * without a shape. Prints MB/s (10^6), best and median of nine passes, for counting, for full decoding of every
- * line, and for tailing a file in the page cache. Run from the top directory; an argument changes the 200.
+ * without a shape. Prints MB/s (10^6), best and median of nine passes, for counting, for full decoding of
+ * every line, and for tailing a file in the page cache. Run from the top directory; an argument changes the
+ * 200.
  */
 #include <fcntl.h>
 #include <string.h>
@@ -19,7 +20,8 @@ struct input {
 	size_t len;
 };
 
-static const struct hs_qemulog_tenant tenants[] = { { .sid = 0x20, .tenant = 0 }, { .sid = 0x28, .tenant = 1 } };
+static const struct hs_qemulog_tenant tenants[] = { { .sid = 0x20, .tenant = 0 },
+						    { .sid = 0x28, .tenant = 1 } };
 
 /* Uses every field, so that none is left undecoded. */
 static void sum_fields(void *ctx, const struct hs_qemulog_line *line)
@@ -51,7 +53,8 @@ static int feed_memory(struct hs_qemulog *log, const struct input *input, const 
 {
 	(void)path;
 	for (size_t at = 0; at < input->len; at += FEED_BYTES)
-		hs_qemulog_feed(log, input->text + at, input->len - at < FEED_BYTES ? input->len - at : FEED_BYTES);
+		hs_qemulog_feed(log, input->text + at,
+				input->len - at < FEED_BYTES ? input->len - at : FEED_BYTES);
 	return 0;
 }
 
@@ -129,18 +132,20 @@ static int measure_tail(const struct input *input)
 
 int main(int argc, char **argv)
 {
-	static const char other[] =
-		"11574@1795228323.395074:vtd_dmar_translate dev 00:04.00 iova 0x2bff000 -> gpa 0xf3ff000 mask 0xfff\n";
+	static const char other[] = "11574@1795228323.395074:vtd_dmar_translate dev 00:04.00 iova 0x2bff000 "
+				    "-> gpa 0xf3ff000 mask 0xfff\n";
 	size_t target = (argc > 1 ? strtoul(argv[1], NULL, 10) : 200) * 1000000, len = 0;
 	scoped(mem) char *sample = sample_load(SAMPLE_IOMMU, &len);
 	struct input hot = { 0 }, cold = { 0 };
 	int failed = 1;
 
 	if (!sample)
-		fprintf(stderr, "bench_qemulog: cannot unpack %s: run from the top directory\n", SAMPLE_IOMMU);
+		fprintf(stderr, "bench_qemulog: cannot unpack %s: run from the top directory\n",
+			SAMPLE_IOMMU);
 	else if (repeat(sample, len, target, &hot) && repeat(other, sizeof(other) - 1, target, &cold))
 		failed = measure("sample, counting", &hot, feed_memory, NULL, false) |
-			 measure("sample, full decoding", &hot, feed_memory, NULL, true) | measure_tail(&hot) |
+			 measure("sample, full decoding", &hot, feed_memory, NULL, true) |
+			 measure_tail(&hot) |
 			 measure("other event, counting", &cold, feed_memory, NULL, false);
 	free(hot.text);
 	free(cold.text);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Unpacks a sample of tests/data for a test or benchmark, which runs in the top directory. Link with -llzma.
- * qemu_iommu_2vm_20k.txt.xz: the first 20000 lines of QEMU 7.2's `-trace 'vtd_iotlb*' -msg timestamp=on` log of two
- * e1000 devices (sid 0x20 and 0x28) passed to two nested guests under iperf3.
+ * qemu_iommu_2vm_20k.txt.xz: 20000 lines that QEMU 7.2 wrote with `-trace 'vtd_iotlb*' -msg timestamp=on` for
+ * two e1000 devices (sid 0x20 and 0x28) passed to two nested guests under iperf3.
  */
 #ifndef HS_TESTS_DATA_SAMPLE_H
 #define HS_TESTS_DATA_SAMPLE_H
@@ -23,11 +23,13 @@ static inline char *sample_load(const char *path, size_t *len)
 	scoped(mem) uint8_t *text = malloc(TEXT_MAX);
 	uint64_t memory = UINT64_MAX;
 	size_t packed_len, in = 0, out = 0;
+	lzma_ret result;
 
 	if (!file || !packed || !text)
 		return NULL;
 	packed_len = fread(packed, 1, PACKED_MAX, file);
-	if (lzma_stream_buffer_decode(&memory, 0, NULL, packed, &in, packed_len, text, &out, TEXT_MAX) != LZMA_OK)
+	result = lzma_stream_buffer_decode(&memory, 0, NULL, packed, &in, packed_len, text, &out, TEXT_MAX);
+	if (result != LZMA_OK)
 		return NULL;
 	*len = out;
 	return (char *)take(text);

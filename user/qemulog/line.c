@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The decoder of one line: prefix and name byte by byte, the hot events by their shapes, all others by name and
- * whatever tells a source id. Called for every line that the parser's fast loop did not take, and by readers
- * of a finished log. Pure; any thread.
+ * The decoder of one line: prefix and name byte by byte, the hot events by their shapes, all others by name
+ * and whatever tells a source id. Called for every line that the parser's fast loop did not take, and by
+ * readers of a finished log. Pure; any thread.
  */
 #include "qemulog/line.h"
 
@@ -97,7 +97,8 @@ static enum hs_qemulog_verdict read_prefix(struct rest *rest, struct hs_qemulog_
 		return HS_QEMULOG_DECODED;
 	if (p == rest->end || *p != '@')
 		return HS_QEMULOG_FOREIGN;
-	if (!read_number(rest, 10, 10, &tid) || tid > INT32_MAX || !read_text(rest, "@") || !read_time(rest, &time_ns))
+	if (!read_number(rest, 10, 10, &tid) || tid > INT32_MAX || !read_text(rest, "@") ||
+	    !read_time(rest, &time_ns))
 		return HS_QEMULOG_TORN;
 	line->tid = (uint32_t)tid;
 	line->time_ns = time_ns;
@@ -206,8 +207,8 @@ static const struct {
 	const char *words;
 	bool (*read)(struct rest *rest, uint64_t *sid);
 } sid_forms[] = {
-	{ "sid 0x", read_sid },	      { "sid=0x", read_sid }, { "source id 0x", read_sid },
-	{ "bus ", read_bus_devfn },   { "dev ", read_bdf },   { "device ", read_bdf },
+	{ "sid 0x", read_sid },	    { "sid=0x", read_sid }, { "source id 0x", read_sid },
+	{ "bus ", read_bus_devfn }, { "dev ", read_bdf },   { "device ", read_bdf },
 	{ "Device ", read_bdf },
 };
 
@@ -229,13 +230,19 @@ static bool read_sid_form(const char *word, const char *end, uint16_t *out)
 
 static void find_sid(const char *start, const char *end, struct hs_qemulog_line *line)
 {
-	for (const char *p = start; p && p < end; p = memchr(p, ' ', (size_t)(end - p)), p = p ? p + 1 : NULL) {
-		if (*p != 's' && *p != 'b' && *p != 'd' && *p != 'D')
-			continue;
-		if (read_sid_form(p, end, &line->sid)) {
+	const char *word = start, *space;
+
+	while (word < end) {
+		bool may_tell = *word == 's' || *word == 'b' || *word == 'd' || *word == 'D';
+
+		if (may_tell && read_sid_form(word, end, &line->sid)) {
 			line->fields |= HS_QEMULOG_HAS_SID;
 			return;
 		}
+		space = memchr(word, ' ', (size_t)(end - word));
+		if (!space)
+			return;
+		word = space + 1;
 	}
 }
 

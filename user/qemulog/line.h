@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * One line of the log that QEMU writes with `-trace ... -msg timestamp=on -D FILE` (up to QEMU 10.1):
- *	11574@1795228323.395068:vtd_iotlb_page_hit IOTLB page hit sid 0x20 iova 0x2bff8c0 slpte 0xf200083 domain 0x5
+ *     11574@1795228323.395068:vtd_iotlb_page_hit IOTLB page hit sid 0x20 iova 0x2bff8c0 slpte 0xf200083 ...
  * that is [tid@sec.usec:]name SPACE text, CLOCK_REALTIME, with the formats of QEMU's trace-events files.
  * The decoder is pure and trusts nothing: any bytes may be given. Thread-safe.
  */
@@ -30,7 +30,7 @@ enum hs_qemulog_verdict {
 	HS_QEMULOG_TORN, /* begins as a trace event line but is cut, merged with another, or damaged */
 };
 
-/* Which members of struct hs_qemulog_line are present. */
+/* Which members of struct hs_qemulog_line are present; the others mean nothing. */
 enum {
 	HS_QEMULOG_HAS_TIME = 1 << 0, /* tid and time_ns */
 	HS_QEMULOG_HAS_SID = 1 << 1,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The streaming parser: splits what it is fed into lines, has them decoded and counts them. Hot lines are taken by
- * the shapes without looking for their newline; every other line, and every line near the end of a feed, goes
- * through hs_qemulog_decode(). Called by the collector thread; nothing here is shared.
+ * The streaming parser: splits what it is fed into lines, has them decoded and counts them. Hot lines are
+ * taken by the shapes without looking for their newline; every other line, and every line near the end of a
+ * feed, goes through hs_qemulog_decode(). Called by the collector thread; nothing here is shared.
  */
 #include "qemulog/qemulog.h"
 
@@ -48,7 +48,8 @@ static struct hs_qemulog_event_count *event_row(struct hs_qemulog *log, const ch
 
 	if (len >= HS_QEMULOG_NAME_BYTES)
 		return NULL;
-	for (slot = name_hash(name, len) % SLOT_NR; log->slots[slot] != FREE_SLOT; slot = (slot + 1) % SLOT_NR) {
+	for (slot = name_hash(name, len) % SLOT_NR; log->slots[slot] != FREE_SLOT;
+	     slot = (slot + 1) % SLOT_NR) {
 		row = &log->events[log->slots[slot] - 1];
 		if (!memcmp(row->name, name, len) && row->name[len] == '\0')
 			return row;
@@ -78,7 +79,8 @@ static int map_sid(struct hs_qemulog *log, const struct hs_qemulog_tenant *map)
 
 	found = bsearch(&map->tenant, counts->tenants, counts->tenant_nr, sizeof(*found), compare_tenants);
 	if (*row != UNMAPPED_ROW && &log->rows[*row] != found)
-		return hs_fail(-EINVAL, "sid 0x%x belongs to tenant %u and to tenant %u: give each device to one tenant",
+		return hs_fail(-EINVAL,
+			       "sid 0x%x belongs to tenants %u and %u: give each device to one tenant",
 			       map->sid, log->rows[*row].tenant, map->tenant);
 	*row = (uint16_t)(found - log->rows);
 	return 0;
@@ -90,10 +92,10 @@ static int map_tenants(struct hs_qemulog *log, const struct hs_qemulog_config *c
 	size_t distinct = 0;
 	int err = 0;
 
-	/* A sid has one tenant: no more than 65536 entries can be right, and a row number has to fit 16 bits. */
+	/* There are no more sids than that, and a row's number has to fit 16 bits. */
 	if (config->tenant_nr > UINT16_MAX - FIRST_TENANT_ROW)
-		return hs_fail(-EINVAL, "%zu devices for the IOMMU log, it can tell %u apart", config->tenant_nr,
-			       UINT16_MAX - FIRST_TENANT_ROW);
+		return hs_fail(-EINVAL, "%zu devices for the IOMMU log, it can tell %u apart",
+			       config->tenant_nr, UINT16_MAX - FIRST_TENANT_ROW);
 	log->rows = calloc(FIRST_TENANT_ROW + config->tenant_nr, sizeof(*log->rows));
 	if (!log->rows)
 		return -ENOMEM;
@@ -167,7 +169,8 @@ static SHAPE_INLINE void count_decoded(struct hs_qemulog *log, const struct hs_q
 	}
 }
 
-static void count_line(struct hs_qemulog *log, enum hs_qemulog_verdict verdict, const struct hs_qemulog_line *line)
+static void count_line(struct hs_qemulog *log, enum hs_qemulog_verdict verdict,
+		       const struct hs_qemulog_line *line)
 {
 	struct hs_qemulog_event_count *event = NULL;
 

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Counts QEMU's IOMMU log by event and tenant while QEMU still writes it. A struct hs_qemulog is fed the bytes of
- * the log in order, cut anywhere; its counts are complete for all whole lines fed so far. Memory is bounded whatever
- * the input is. The collector thread feeds it (tail.h reads a growing file); one thread at a time uses an object.
+ * Counts QEMU's IOMMU log by event and tenant while QEMU still writes it. A struct hs_qemulog is fed the
+ * bytes of the log in order, cut anywhere; its counts are complete for all whole lines fed so far. Memory is
+ * bounded whatever the input is. The collector thread feeds it (tail.h reads a growing file); one thread at a
+ * time uses an object.
  *
- * Every line is one of decoded, torn, foreign (line.h): decoded + torn + foreign = lines. Only decoded lines are
- * counted by event and by tenant.
+ * Every line is one of decoded, torn, foreign (line.h): decoded + torn + foreign = lines. Only decoded lines
+ * are counted by event and by tenant.
  *
- * Against grep: an event's `decoded` + `torn` is what `grep -c 'EVENT ' FILE` says (with the space: a name can begin
- * another name), and without torn lines `decoded` alone is. They differ only where the name stands behind the
- * damage: a line that swallowed the beginning of another belongs to the first of the two and grep finds it under both.
+ * Against grep: an event's `decoded` + `torn` is what `grep -c 'EVENT ' FILE` says (with the space: a name
+ * can begin another name), and without torn lines `decoded` alone is. They differ only by lines that hold the
+ * name in another place than its own: foreign ones, and a line that swallowed the beginning of another, which
+ * belongs to the first of the two while grep finds it under both.
  */
 #ifndef HS_QEMULOG_H
 #define HS_QEMULOG_H
@@ -34,7 +36,7 @@ struct hs_qemulog_config {
 	/* A tenant may have several sids, a sid has one tenant. Copied. */
 	const struct hs_qemulog_tenant *tenants;
 	size_t tenant_nr;
-	/* Called with every decoded line, in order, if not NULL; `line` and its name live until it returns. */
+	/* Called with every decoded line, in order, if not NULL; `line` lives until it returns. */
 	void (*on_line)(void *ctx, const struct hs_qemulog_line *line);
 	void *ctx;
 };
@@ -61,10 +63,10 @@ struct hs_qemulog_counts {
 	size_t event_nr;
 	uint64_t overflow; /* decoded lines of names that are too long or came when the table was full */
 
-	/* By ascending tenant. decoded = all rows of tenants + unmapped + no_sid. */
+	/* By ascending tenant. decoded = all tenants' rows + unmapped + no_sid, these two without a number. */
 	const struct hs_qemulog_tenant_count *tenants;
 	size_t tenant_nr;
-	const struct hs_qemulog_tenant_count *unmapped; /* lines of sids that the config has not; `tenant` means nothing */
+	const struct hs_qemulog_tenant_count *unmapped; /* lines of sids that the config has not */
 	const struct hs_qemulog_tenant_count *no_sid; /* lines that name no device */
 
 	/* CLOCK_REALTIME of the first and last decoded line that has one, in file order. */
@@ -80,8 +82,9 @@ HS_SCOPED(hs_qemulog, struct hs_qemulog *, hs_qemulog_free)
 void hs_qemulog_feed(struct hs_qemulog *log, const void *bytes, size_t len);
 
 /*
- * The log has ended. A last line without newline is counted: as decoded if its shape proves it whole (a cut inside its
- * last number cannot be seen), else as torn or foreign; an event of HS_QEMULOG_OTHER is torn, having no shape.
+ * The log has ended. A last line without newline is counted: as decoded if its shape proves it whole (a cut
+ * inside its last number cannot be seen), else as torn or foreign; an event of HS_QEMULOG_OTHER is torn,
+ * having no shape.
  */
 void hs_qemulog_finish(struct hs_qemulog *log);
 

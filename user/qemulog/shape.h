@@ -3,9 +3,9 @@
  * The shapes of the hot lines, 16 bytes at a time with SSE2 (every x86-64 has it): the inner loop of the
  * parser and the strict part of the decoder, included by line.c and qemulog.c only. Pure functions.
  *
- * They are fast because they look for no newline: a line is matched field by field and the newline is where the
- * last field ends, or it is no such line. A line is at most 30 bytes of prefix and 145 of event and each load
- * reads 16 bytes from a position inside it, so SHAPE_SPAN readable bytes are enough.
+ * They are fast because they look for no newline: a line is matched field by field and the newline is where
+ * the last field ends, or it is no such line. A line is at most 30 bytes of prefix and 145 of event and each
+ * load reads 16 bytes from a position inside it, so SHAPE_SPAN readable bytes are enough.
  *
  * `full` is a constant at every call: false leaves out the fields that counting does not need, though not the
  * check of their shape.
@@ -83,7 +83,7 @@ static SHAPE_INLINE uint64_t decimal_value(const char *p, unsigned int digits)
 	return value;
 }
 
-/* Takes 1..max_digits hex digits; returns what follows them, or NULL. A longer run is caught by what follows. */
+/* Takes 1..max_digits hex digits; returns what follows them, or NULL. Digit 17 is no text that may follow. */
 static SHAPE_INLINE const char *match_hex(const char *p, unsigned int max_digits, uint64_t *value, bool want)
 {
 	unsigned int digits = hex_run(p);
@@ -131,7 +131,8 @@ static SHAPE_INLINE const char *match_page(const char *p, struct hs_qemulog_line
 }
 
 /* From behind "bus 0x" to behind the newline; NULL when it is not that. */
-static SHAPE_INLINE const char *match_context(const char *p, struct hs_qemulog_line *line, bool full, bool update)
+static SHAPE_INLINE const char *match_context(const char *p, struct hs_qemulog_line *line, bool full,
+					      bool update)
 {
 	uint64_t bus, devfn;
 
@@ -158,8 +159,8 @@ static SHAPE_INLINE const char *match_context(const char *p, struct hs_qemulog_l
 }
 
 /*
- * `p` is at the event's name. Returns what follows the newline, or NULL when this is not a complete hot event;
- * then only `fields` of *line is still good.
+ * `p` is at the event's name. Returns what follows the newline, or NULL when this is not a complete hot
+ * event; then only `fields` of *line is still good.
  */
 static SHAPE_INLINE const char *shape_match_event(const char *p, struct hs_qemulog_line *line, bool full)
 {
@@ -188,8 +189,9 @@ static SHAPE_INLINE const char *shape_match_event(const char *p, struct hs_qemul
 }
 
 /*
- * "tid@sec.usec:" of the widths seen until the year 2286; larger numbers are left to the decoder, which checks
- * their limits. Returns the name's place, p itself when the line has no prefix, NULL when it is something else.
+ * "tid@sec.usec:" of the widths seen until the year 2286; larger numbers are left to the decoder, which
+ * checks their limits. Returns the name's place, p itself when the line has no prefix, NULL when it is
+ * something else.
  */
 static SHAPE_INLINE const char *shape_match_prefix(const char *p, struct hs_qemulog_line *line)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The tailer: one descriptor, one offset, one buffer. Called by the collector thread only, while QEMU appends to the
- * same file: whatever pread returns is old enough never to change, and a line whose end is not there yet stays
- * in the parser.
+ * The tailer: one descriptor, one offset, one buffer. Called by the collector thread only, while QEMU appends
+ * to the same file: whatever pread returns is old enough never to change, and a line whose end is not there
+ * yet stays in the parser.
  */
 #include "qemulog/tail.h"
 
@@ -62,7 +62,8 @@ static int find_file(struct hs_qemulog_tail *tail)
 	if (fd < 0 || fstat(fd, &st))
 		return hs_fail(-errno, "cannot open the IOMMU log %s:", tail->path);
 	if (!S_ISREG(st.st_mode))
-		return hs_fail(-EINVAL, "cannot follow the IOMMU log %s: it is not a regular file", tail->path);
+		return hs_fail(-EINVAL, "cannot follow the IOMMU log %s: it is not a regular file",
+			       tail->path);
 	tail->fd = take_fd(&fd);
 	return 0;
 }
@@ -75,8 +76,8 @@ static int check_size(const struct hs_qemulog_tail *tail)
 		return hs_fail(-errno, "cannot look at the IOMMU log %s:", tail->path);
 	if ((uint64_t)st.st_size < tail->offset_bytes)
 		return hs_fail(-ESTALE,
-			       "the IOMMU log %s shrank from %llu to %lld bytes while it was read: its counts are void; "
-			       "make sure that one QEMU alone writes it",
+			       "the IOMMU log %s shrank from %llu to %lld bytes while it was read: its "
+			       "counts are void; make sure that one QEMU alone writes it",
 			       tail->path, (unsigned long long)tail->offset_bytes, (long long)st.st_size);
 	return 0;
 }
