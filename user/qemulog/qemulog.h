@@ -63,7 +63,7 @@ struct hs_qemulog_counts {
 	size_t event_nr;
 	uint64_t overflow; /* decoded lines of names that are too long or came when the table was full */
 
-	/* By ascending tenant. decoded = all tenants' rows + unmapped + no_sid, these two without a number. */
+	/* By ascending tenant. decoded = all tenants' rows + unmapped + no_sid, which have no number. */
 	const struct hs_qemulog_tenant_count *tenants;
 	size_t tenant_nr;
 	const struct hs_qemulog_tenant_count *unmapped; /* lines of sids that the config has not */
