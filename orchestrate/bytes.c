@@ -64,7 +64,7 @@ int hs_bytes_read(const char *path, size_t max_bytes, struct hs_bytes *out)
 	return 0;
 }
 
-static struct archive *reader_new(const void *data, size_t len)
+static struct archive *reader_new(void)
 {
 	scoped(archive_reader) struct archive *reader = archive_read_new();
 
@@ -78,8 +78,6 @@ static struct archive *reader_new(const void *data, size_t len)
 	archive_read_support_filter_lz4(reader);
 	archive_read_support_filter_zstd(reader);
 	archive_read_support_format_raw(reader);
-	if (archive_read_open_memory(reader, data, len) != ARCHIVE_OK)
-		return NULL;
 	return take(reader);
 }
 
@@ -102,14 +100,18 @@ static int buffer_grow(struct hs_bytes *bytes, size_t *room, size_t max_bytes)
 int hs_bytes_unpack(const char *name, const void *data, size_t len, size_t max_bytes, struct hs_bytes *out)
 {
 	scoped(bytes) struct hs_bytes bytes = { 0 };
-	scoped(archive_reader) struct archive *reader = reader_new(data, len);
+	scoped(archive_reader) struct archive *reader = reader_new();
 	struct archive_entry *entry;
 	size_t room = 0;
 
+	if (len == 0)
+		return hs_fail(-EBADMSG, "cannot unpack %s: it is empty", name);
 	if (!reader)
 		return hs_fail(-ENOMEM, "cannot unpack %s:", name);
-	if (archive_read_next_header(reader, &entry) != ARCHIVE_OK)
-		return hs_fail(-EBADMSG, "cannot unpack %s: it is damaged or empty", name);
+	/* Opening looks at the data already. */
+	if (archive_read_open_memory(reader, data, len) != ARCHIVE_OK ||
+	    archive_read_next_header(reader, &entry) != ARCHIVE_OK)
+		return hs_fail(-EBADMSG, "cannot unpack %s: it is damaged", name);
 	if (archive_filter_code(reader, 0) == ARCHIVE_FILTER_NONE)
 		return -ENOTSUP;
 	for (;;) {

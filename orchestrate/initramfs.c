@@ -40,6 +40,7 @@ struct hs_initramfs {
 	struct entry *entry;
 	size_t nr;
 	size_t modules_nr;
+	int write_err; /* of the file: nothing is written after it */
 	int err; /* the first failure: nothing is added after it */
 };
 
@@ -134,13 +135,39 @@ static bool entry_is_same(const struct entry *entry, const struct node *node)
 
 /* ---- writing ----------------------------------------------------------------------------------- */
 
+/*
+ * libarchive's way to the file. It is never told of a failure: an archive in its fatal state leaks the
+ * buffer, and has lost errno. write_check() asks for what was kept.
+ */
+static ssize_t archive_out(struct archive *archive, void *ctx, const void *bytes, size_t len)
+{
+	struct hs_initramfs *ramfs = ctx;
+	size_t done = 0;
+
+	(void)archive;
+	while (!ramfs->write_err && done < len) {
+		ssize_t written = write(ramfs->fd, (const char *)bytes + done, len - done);
+
+		if (written > 0)
+			done += (size_t)written;
+		else if (written == 0 || errno != EINTR)
+			ramfs->write_err = written == 0 ? -EIO : -errno;
+	}
+	return (ssize_t)len;
+}
+
+static int write_check(struct hs_initramfs *ramfs)
+{
+	if (!ramfs->write_err)
+		return 0;
+	return hs_fail(ramfs->write_err, "cannot write to the initramfs %s:", ramfs->out_path);
+}
+
+/* libarchive itself refused: not the file, but what was asked. */
 static int archive_fail(struct hs_initramfs *ramfs, const char *path)
 {
-	int err = archive_errno(ramfs->archive);
-
-	err = err > 0 ? -err : -EIO;
-	return hs_fail(err, "cannot write %s to the initramfs %s: %s", path, ramfs->out_path,
-		       archive_error_string(ramfs->archive) ?: strerror(-err));
+	return hs_fail(-EINVAL, "cannot add %s to the initramfs %s: %s", path, ramfs->out_path,
+		       archive_error_string(ramfs->archive) ?: "libarchive refused it");
 }
 
 static int bytes_write(struct hs_initramfs *ramfs, const char *path, const unsigned char *bytes, size_t len)
@@ -249,6 +276,8 @@ static int put(struct hs_initramfs *ramfs, const char *path, struct node node)
 	err = parents_put(ramfs, normal);
 	if (!err)
 		err = node_write(ramfs, &node);
+	if (!err)
+		err = write_check(ramfs);
 	return ramfs->err = err;
 }
 
@@ -388,8 +417,8 @@ static int archive_start(struct hs_initramfs *ramfs)
 	if (archive_write_set_format_cpio_newc(ramfs->archive) != ARCHIVE_OK ||
 	    archive_write_set_bytes_per_block(ramfs->archive, COPY_BYTES) != ARCHIVE_OK ||
 	    archive_write_set_bytes_in_last_block(ramfs->archive, 1) != ARCHIVE_OK ||
-	    archive_write_open_fd(ramfs->archive, ramfs->fd) != ARCHIVE_OK)
-		return archive_fail(ramfs, "the header");
+	    archive_write_open(ramfs->archive, ramfs, NULL, archive_out, NULL) != ARCHIVE_OK)
+		return archive_fail(ramfs, "anything");
 	return 0;
 }
 
@@ -425,6 +454,9 @@ int hs_initramfs_close(struct hs_initramfs *ramfs)
 		return ramfs->err;
 	if (archive_write_close(ramfs->archive) != ARCHIVE_OK)
 		return ramfs->err = archive_fail(ramfs, "the end");
+	ramfs->err = write_check(ramfs);
+	if (ramfs->err)
+		return ramfs->err;
 	if (rename(ramfs->temp_path, ramfs->out_path) < 0)
 		return ramfs->err = hs_fail(-errno, "cannot write the initramfs %s:", ramfs->out_path);
 	free(take(ramfs->temp_path));
@@ -435,9 +467,8 @@ void hs_initramfs_free(struct hs_initramfs *ramfs)
 {
 	if (!ramfs)
 		return;
-	/* It would write the end of the archive; an abandoned one is not worth a full disk's error. */
-	if (ramfs->archive && ramfs->temp_path)
-		archive_write_fail(ramfs->archive);
+	/* Freeing ends the archive, which an abandoned one need not have on disk. */
+	ramfs->write_err = -ECANCELED;
 	archive_write_free(ramfs->archive);
 	if (ramfs->temp_path)
 		unlink(ramfs->temp_path);

@@ -70,10 +70,10 @@ static bool node_is_sound(struct walk *walk, uint32_t offset, unsigned int depth
 	struct cursor children = { 0 };
 	unsigned int children_nr = 0;
 
-	/* libkmod takes offset 0 for "no such child". */
+	/* libkmod takes offset 0 for "no such child"; an empty index has a root without parts at its end. */
 	if ((offset & NODE_OFFSET) == 0)
 		return true;
-	if ((offset & NODE_OFFSET) >= walk->file->len || depth == DEPTH_MAX || walk->visits_left-- == 0)
+	if ((offset & NODE_OFFSET) > walk->file->len || depth == DEPTH_MAX || walk->visits_left-- == 0)
 		return false;
 	cursor.at += offset & NODE_OFFSET;
 	if ((offset & NODE_PREFIX) && !text_skip(&cursor))

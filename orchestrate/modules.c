@@ -11,6 +11,8 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <syslog.h>
 
 #include "base/log.h"
 #include "base/scoped.h"
@@ -23,6 +25,7 @@ struct walk {
 	struct hs_module_files *files;
 	char **seen; /* also what is being visited: soft dependencies may form circles */
 	size_t seen_nr;
+	char kmod_said[256]; /* libkmod's first error message since this was emptied */
 	char *why; /* HS_MODULES_WHY_BYTES: the reason of a failure, without "hsbpf:" */
 };
 
@@ -51,10 +54,20 @@ HS_SCOPED(kmod_entries, struct kmod_list *, kmod_list_free)
 HS_SCOPED(module, struct kmod_module *, kmod_module_unref)
 HS_SCOPED(walk, struct walk, walk_release)
 
-static void discard_log(void *data, int priority, const char *file, int line, const char *fn,
-			const char *format, va_list args)
+/* libkmod has no error for dependencies whose files are gone: it logs one and says that there are none. */
+static void log_keep(void *data, int priority, const char *file, int line, const char *fn, const char *format,
+		     va_list args)
 {
-	(void)data, (void)priority, (void)file, (void)line, (void)fn, (void)format, (void)args;
+	struct walk *walk = data;
+	size_t len;
+
+	(void)file, (void)line, (void)fn;
+	if (priority > LOG_ERR || walk->kmod_said[0])
+		return;
+	vsnprintf(walk->kmod_said, sizeof(walk->kmod_said), format, args);
+	len = strlen(walk->kmod_said);
+	if (len > 0 && walk->kmod_said[len - 1] == '\n')
+		walk->kmod_said[len - 1] = 0;
 }
 
 /* Keeps the reason for the caller, who may have another kernel to try. Returns err. */
@@ -137,7 +150,11 @@ static int module_visit(struct walk *walk, struct kmod_module *module)
 	if (access(path, R_OK) < 0)
 		return complain(walk, -EBADMSG, "cannot read module %s at %s, which modules.dep lists: %s",
 				name, path, strerror(errno));
+	walk->kmod_said[0] = 0;
 	needed = kmod_module_get_dependencies(module);
+	if (!needed && walk->kmod_said[0])
+		return complain(walk, -EBADMSG, "cannot find what module %s needs: %s", name,
+				walk->kmod_said);
 	err = modules_visit(walk, needed);
 	if (!err)
 		err = kmod_module_get_softdeps(module, &pre, &post);
@@ -158,16 +175,19 @@ static int indexes_check(struct walk *walk, const char *folder)
 
 	for (size_t i = 0; i < HS_ARRAY_SIZE(indexes); i++) {
 		scoped(mem) char *path = NULL;
+		struct stat st;
 
 		if (asprintf(&path, "%s/%s", folder, indexes[i]) < 0)
 			return -ENOMEM;
-		if (access(path, F_OK) < 0 && i > 0)
+		/* depmod leaves an empty file where it has nothing to say, which libkmod bears. */
+		if (i > 0 && (stat(path, &st) < 0 || st.st_size == 0))
 			continue;
 		if (access(path, F_OK) < 0)
-			return complain(walk, -EBADMSG,
-					"cannot find %s: run depmod for this kernel, or give another "
-					"one with --kernel",
-					path);
+			return complain(
+				walk, -EBADMSG,
+				"cannot find %s: run depmod for this kernel, or give another one with "
+				"--kernel",
+				path);
 		if (hs_kmod_index_check(path))
 			return complain(walk, -EBADMSG,
 					"%s is damaged: run depmod for this kernel, or give another "
@@ -189,7 +209,8 @@ static int kmod_open(struct walk *walk, const char *folder)
 	walk->kmod = kmod_new(folder, config);
 	if (!walk->kmod)
 		return complain(walk, -EIO, "cannot read the modules in %s: libkmod refused them", folder);
-	kmod_set_log_fn(walk->kmod, discard_log, NULL);
+	kmod_set_log_fn(walk->kmod, log_keep, walk);
+	kmod_set_log_priority(walk->kmod, LOG_ERR);
 	kmod_load_resources(walk->kmod);
 	return 0;
 }
