@@ -1,0 +1,405 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The CTF writer and reader against each other and against broken files. (babeltrace2 as the judge: tests/lab.)
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/log.h"
+#include "trace/ctf.h"
+#include "trace/ctf_reader.h"
+#include "trace/ctf_writer.h"
+
+#define PIO_BYTES sizeof(struct hs_event_kvm_pio)
+
+struct fixture {
+	char dir[64];
+	char trace[80];
+	struct hs_ctf_writer *writer;
+};
+
+static int set_up(void **state)
+{
+	struct fixture *fixture = calloc(1, sizeof(*fixture));
+	struct hs_ctf_writer_config config = { .dir = fixture->trace, .machine = "l2-0", .clock_offset_ns = -5 };
+
+	hs_log_set_level(HS_LOG_ERR);
+	strcpy(fixture->dir, "/tmp/hsbpf-ctf-XXXXXX");
+	if (!mkdtemp(fixture->dir))
+		return -1;
+	snprintf(fixture->trace, sizeof(fixture->trace), "%s/t", fixture->dir);
+	*state = fixture;
+	return hs_ctf_writer_open(&config, &fixture->writer);
+}
+
+static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *position)
+{
+	(void)status;
+	(void)type;
+	(void)position;
+	return remove(path);
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *fixture = *state;
+
+	hs_ctf_writer_free(fixture->writer);
+	nftw(fixture->dir, remove_entry, 4, FTW_DEPTH | FTW_PHYS);
+	free(fixture);
+	return 0;
+}
+
+static struct hs_event_kvm_pio pio_at(uint64_t ts)
+{
+	return (struct hs_event_kvm_pio){ .header = { .ts = ts, .id = HS_EVENT_kvm_pio, .tid = 3 }, .port = (uint32_t)ts };
+}
+
+static void add_pio(struct fixture *fixture, uint64_t ts)
+{
+	struct hs_event_kvm_pio pio = pio_at(ts);
+
+	assert_int_equal(hs_ctf_writer_add(fixture->writer, &pio, sizeof(pio)), 0);
+}
+
+/* One packet with a kvm_pio at each of the times. */
+static void write_packet(struct fixture *fixture, uint32_t cpu, uint64_t lost, size_t ts_nr, const uint64_t *ts)
+{
+	assert_int_equal(hs_ctf_writer_begin(fixture->writer, cpu), 0);
+	for (size_t i = 0; i < ts_nr; i++)
+		add_pio(fixture, ts[i]);
+	hs_ctf_writer_end(fixture->writer, lost);
+}
+#define WRITE(cpu, lost, ...)                                                                      \
+	write_packet(fixture, cpu, lost, sizeof((uint64_t[]){ __VA_ARGS__ }) / 8, (uint64_t[]){ __VA_ARGS__ })
+
+static void stream_path(const struct fixture *fixture, unsigned int cpu, char *path, size_t path_bytes)
+{
+	snprintf(path, path_bytes, "%s/cpu%u", fixture->trace, cpu);
+}
+
+static struct hs_ctf_reader *open_reader(const struct fixture *fixture)
+{
+	struct hs_ctf_reader *reader = NULL;
+
+	assert_int_equal(hs_ctf_reader_open(fixture->trace, &reader), 0);
+	return reader;
+}
+
+/* The times read, in order; the counts as they are at the end. */
+static void expect_times(const struct fixture *fixture, struct hs_ctf_reader_counts *counts, size_t ts_nr,
+			 const uint64_t *ts)
+{
+	scoped(hs_ctf_reader) struct hs_ctf_reader *reader = open_reader(fixture);
+	struct hs_ctf_record record;
+
+	for (size_t i = 0; i < ts_nr; i++) {
+		assert_int_equal(hs_ctf_reader_next(reader, &record), 1);
+		assert_int_equal(record.header->ts, ts[i]);
+	}
+	assert_int_equal(hs_ctf_reader_next(reader, &record), 0);
+	assert_int_equal(hs_ctf_reader_next(reader, &record), 0);
+	*counts = *hs_ctf_reader_counts(reader);
+}
+#define EXPECT(counts, ...)                                                                        \
+	expect_times(fixture, counts, sizeof((uint64_t[]){ __VA_ARGS__ }) / 8, (uint64_t[]){ __VA_ARGS__ })
+
+static void test_cpus_are_merged_by_time(void **state)
+{
+	struct fixture *fixture = *state;
+	struct hs_ctf_reader_counts counts;
+
+	WRITE(0, 0, 10, 40, 50);
+	WRITE(3, 0, 20, 30);
+	WRITE(0, 0, 60);
+	WRITE(3, 0, 55, 70);
+	EXPECT(&counts, 10, 20, 30, 40, 50, 55, 60, 70);
+	assert_int_equal(counts.read[HS_EVENT_kvm_pio], 8);
+	assert_int_equal(counts.packets, 4);
+	assert_int_equal(counts.torn_packets + counts.corrupt_streams + counts.unread_bytes + counts.steps_back, 0);
+	assert_int_equal(hs_ctf_writer_counts(fixture->writer)->recorded[HS_EVENT_kvm_pio], 8);
+}
+
+static void test_every_event_comes_back_as_it_was_written(void **state)
+{
+	struct fixture *fixture = *state;
+	scoped(hs_ctf_reader) struct hs_ctf_reader *reader = NULL;
+	struct hs_ctf_record got;
+	uint64_t record[64];
+
+	assert_int_equal(hs_ctf_writer_begin(fixture->writer, 1), 0);
+	for (unsigned int i = 0; i < hs_event_nr; i++) {
+		memset(record, 0x10 + i, sizeof(record));
+		*(struct hs_event_header *)record = (struct hs_event_header){ .ts = 100 + i, .id = hs_events[i].id };
+		assert_int_equal(hs_ctf_writer_add(fixture->writer, record, sizeof(record)), 0);
+	}
+	hs_ctf_writer_end(fixture->writer, 0);
+	reader = open_reader(fixture);
+	for (unsigned int i = 0; i < hs_event_nr; i++) {
+		memset(record, 0x10 + i, sizeof(record));
+		*(struct hs_event_header *)record = (struct hs_event_header){ .ts = 100 + i, .id = hs_events[i].id };
+		assert_int_equal(hs_ctf_reader_next(reader, &got), 1);
+		assert_ptr_equal(got.event, &hs_events[i]);
+		assert_int_equal(got.cpu, 1);
+		assert_memory_equal(got.header, record, hs_events[i].size);
+	}
+	assert_string_equal(hs_ctf_reader_info(reader)->machine, "l2-0");
+	assert_int_equal(hs_ctf_reader_info(reader)->clock_offset_ns, -5);
+}
+
+static void test_steps_back_are_sorted_before_writing(void **state)
+{
+	struct fixture *fixture = *state;
+	struct hs_ctf_reader_counts counts;
+
+	WRITE(0, 0, 10, 50, 20, 30, 60, 55, 5);
+	EXPECT(&counts, 5, 10, 20, 30, 50, 55, 60);
+	assert_int_equal(counts.steps_back, 0);
+	assert_int_equal(hs_ctf_writer_counts(fixture->writer)->sorted, 4);
+	assert_int_equal(hs_ctf_writer_counts(fixture->writer)->clamped, 0);
+}
+
+static void test_record_earlier_than_what_is_on_disk_is_clamped_and_counted(void **state)
+{
+	struct fixture *fixture = *state;
+	struct hs_ctf_reader_counts counts;
+
+	WRITE(0, 0, 10, 50);
+	WRITE(0, 0, 45, 60);
+	EXPECT(&counts, 10, 50, 50, 60);
+	assert_int_equal(hs_ctf_writer_counts(fixture->writer)->clamped, 1);
+}
+
+static void test_more_than_a_packet_holds_is_written_in_order(void **state)
+{
+	struct fixture *fixture = *state;
+	scoped(hs_ctf_reader) struct hs_ctf_reader *reader = NULL;
+	const uint64_t record_nr = 100000;
+	struct hs_ctf_record record;
+
+	assert_int_equal(hs_ctf_writer_begin(fixture->writer, 0), 0);
+	for (uint64_t i = 0; i < record_nr; i++)
+		add_pio(fixture, 1 + (i ^ 1)); /* every second one steps back */
+	hs_ctf_writer_end(fixture->writer, 0);
+	assert_int_equal(hs_ctf_writer_counts(fixture->writer)->sorted, record_nr / 2);
+	assert_int_equal(hs_ctf_writer_counts(fixture->writer)->clamped, 0);
+	reader = open_reader(fixture);
+	for (uint64_t i = 0; i < record_nr; i++) {
+		assert_int_equal(hs_ctf_reader_next(reader, &record), 1);
+		assert_int_equal(record.header->ts, 1 + i);
+	}
+	assert_int_equal(hs_ctf_reader_next(reader, &record), 0);
+	assert_true(hs_ctf_reader_counts(reader)->packets > 1);
+}
+
+static void test_losses_are_in_the_trace_even_after_the_last_record(void **state)
+{
+	struct fixture *fixture = *state;
+	struct hs_ctf_reader_counts counts;
+
+	WRITE(0, 2, 10);
+	WRITE(1, 1, 15);
+	write_packet(fixture, 0, 7, 0, NULL);
+	write_packet(fixture, 0, 7, 0, NULL); /* nothing new: no packet */
+	EXPECT(&counts, 10, 15);
+	assert_int_equal(counts.discarded, 8);
+	assert_int_equal(counts.packets, 3);
+}
+
+static void test_torn_packet_gives_its_whole_records(void **state)
+{
+	struct fixture *fixture = *state;
+	struct hs_ctf_reader_counts counts;
+	char path[100];
+
+	WRITE(0, 0, 10, 20);
+	WRITE(0, 0, 30, 40, 50);
+	stream_path(fixture, 0, path, sizeof(path));
+	assert_int_equal(truncate(path, 2 * sizeof(struct hs_ctf_packet) + 4 * PIO_BYTES + 7), 0);
+	EXPECT(&counts, 10, 20, 30, 40);
+	assert_int_equal(counts.packets, 1);
+	assert_int_equal(counts.torn_packets, 1);
+	assert_int_equal(counts.unread_bytes, 7);
+	assert_int_equal(truncate(path, sizeof(struct hs_ctf_packet) + 2 * PIO_BYTES + 11), 0);
+	EXPECT(&counts, 10, 20);
+	assert_int_equal(counts.torn_packets, 1);
+}
+
+static void overwrite(const char *path, uint64_t offset, uint64_t value, size_t bytes)
+{
+	scoped(fd) int fd = open(path, O_WRONLY);
+
+	assert_true(fd >= 0);
+	assert_int_equal(pwrite(fd, &value, bytes, offset), bytes);
+}
+
+static void test_corrupt_packet_ends_its_stream_only(void **state)
+{
+	static const struct {
+		uint64_t offset, value;
+		size_t bytes;
+	} damage[] = {
+		{ offsetof(struct hs_ctf_packet, magic), 0, 4 },
+		{ offsetof(struct hs_ctf_packet, uuid), 0x1122334455667788, 8 },
+		{ offsetof(struct hs_ctf_packet, content_bits), UINT64_MAX - 63, 8 },
+		{ offsetof(struct hs_ctf_packet, content_bits), 64, 8 },
+		{ offsetof(struct hs_ctf_packet, packet_bits), 0, 8 },
+		{ offsetof(struct hs_ctf_packet, packet_bits), 8 * 123 + 1, 8 },
+	};
+	struct fixture *fixture = *state;
+	struct hs_ctf_reader_counts counts;
+	char path[100];
+
+	WRITE(0, 0, 10, 20);
+	WRITE(1, 0, 15);
+	stream_path(fixture, 0, path, sizeof(path));
+	for (size_t i = 0; i < HS_ARRAY_SIZE(damage); i++) {
+		scoped(fd) int fd = open(path, O_RDWR);
+		uint64_t before = 0;
+
+		assert_int_equal(pread(fd, &before, damage[i].bytes, damage[i].offset), damage[i].bytes);
+		overwrite(path, damage[i].offset, damage[i].value, damage[i].bytes);
+		EXPECT(&counts, 15);
+		assert_int_equal(counts.corrupt_streams, 1);
+		assert_int_equal(counts.unread_bytes, sizeof(struct hs_ctf_packet) + 2 * PIO_BYTES);
+		overwrite(path, damage[i].offset, before, damage[i].bytes);
+	}
+	EXPECT(&counts, 10, 15, 20);
+}
+
+static void test_unknown_event_ends_its_stream_and_is_counted(void **state)
+{
+	struct fixture *fixture = *state;
+	struct hs_ctf_reader_counts counts;
+	char path[100];
+
+	WRITE(0, 0, 10, 20, 30);
+	stream_path(fixture, 0, path, sizeof(path));
+	overwrite(path, sizeof(struct hs_ctf_packet) + PIO_BYTES + offsetof(struct hs_event_header, id), 0xfff, 2);
+	EXPECT(&counts, 10);
+	assert_int_equal(counts.corrupt_streams, 1);
+	assert_int_equal(counts.unread_bytes, 2 * PIO_BYTES);
+}
+
+/* A file size limit stands in for a full disk: the write is cut short, then refused. */
+static void test_full_disk_is_counted_and_survived(void **state)
+{
+	struct fixture *fixture = *state;
+	struct rlimit small = { 400, RLIM_INFINITY }, large = { RLIM_INFINITY, RLIM_INFINITY };
+	const struct hs_ctf_writer_counts *written = hs_ctf_writer_counts(fixture->writer);
+	struct hs_ctf_reader_counts counts;
+
+	signal(SIGXFSZ, SIG_IGN);
+	WRITE(0, 0, 10);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	WRITE(0, 1, 20, 30, 40, 50, 60, 70, 80);
+	assert_non_null(strstr(hs_log_last_error(), "cannot write the trace of l2-0"));
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &large), 0);
+	WRITE(0, 1, 90);
+	assert_int_equal(written->recorded[HS_EVENT_kvm_pio], 2);
+	assert_int_equal(written->disk_lost[HS_EVENT_kvm_pio], 7);
+	EXPECT(&counts, 10, 90);
+	assert_int_equal(counts.discarded, 8);
+	assert_int_equal(counts.torn_packets + counts.corrupt_streams, 0);
+}
+
+static void test_records_that_fit_no_event_are_refused(void **state)
+{
+	struct fixture *fixture = *state;
+	struct hs_event_kvm_pio pio = pio_at(1);
+
+	assert_int_equal(hs_ctf_writer_begin(fixture->writer, HS_CTF_CPU_MAX), -EINVAL);
+	assert_int_equal(hs_ctf_writer_begin(fixture->writer, 0), 0);
+	assert_int_equal(hs_ctf_writer_add(fixture->writer, &pio, 8), -EBADMSG);
+	assert_int_equal(hs_ctf_writer_add(fixture->writer, &pio, sizeof(pio) - 8), -EBADMSG);
+	pio.header.id = 0;
+	assert_int_equal(hs_ctf_writer_add(fixture->writer, &pio, sizeof(pio)), -EBADMSG);
+	hs_ctf_writer_end(fixture->writer, 0);
+}
+
+static void test_traces_are_never_overwritten(void **state)
+{
+	struct fixture *fixture = *state;
+	struct hs_ctf_writer_config config = { .dir = fixture->trace, .machine = "host" };
+	struct hs_ctf_writer *writer = NULL;
+
+	assert_int_equal(hs_ctf_writer_open(&config, &writer), -EEXIST);
+	config.machine = "a\"b";
+	assert_int_equal(hs_ctf_writer_open(&config, &writer), -EINVAL);
+	assert_null(writer);
+}
+
+/* Replaces `from` by `to` (of the same length) in the metadata. */
+static void edit_metadata(const struct fixture *fixture, const char *from, const char *to)
+{
+	char path[100], text[65536] = "";
+	scoped(fd) int fd = -1;
+	char *at;
+
+	snprintf(path, sizeof(path), "%s/metadata", fixture->trace);
+	fd = open(path, O_RDWR);
+	assert_true(read(fd, text, sizeof(text) - 1) > 0);
+	at = strstr(text, from);
+	assert_non_null(at);
+	assert_int_equal(pwrite(fd, to, strlen(to), at - text), strlen(to));
+}
+
+static void test_foreign_and_newer_traces_are_refused(void **state)
+{
+	struct fixture *fixture = *state;
+	struct hs_ctf_reader *reader = NULL;
+
+	edit_metadata(fixture, "hsbpf_schema = 1", "hsbpf_schema = 9");
+	assert_int_equal(hs_ctf_reader_open(fixture->trace, &reader), -EPROTO);
+	edit_metadata(fixture, "hsbpf_schema = 9", "other_schema = 1");
+	assert_int_equal(hs_ctf_reader_open(fixture->trace, &reader), -EBADMSG);
+	assert_int_equal(hs_ctf_reader_open("/nonexistent", &reader), -ENOENT);
+	assert_int_equal(hs_ctf_reader_open(fixture->dir, &reader), -ENOENT);
+	assert_null(reader);
+}
+
+static void test_trace_without_streams_is_empty(void **state)
+{
+	struct fixture *fixture = *state;
+	scoped(hs_ctf_reader) struct hs_ctf_reader *reader = open_reader(fixture);
+	struct hs_ctf_record record;
+
+	assert_int_equal(hs_ctf_reader_next(reader, &record), 0);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_cpus_are_merged_by_time),
+		TEST(test_every_event_comes_back_as_it_was_written),
+		TEST(test_steps_back_are_sorted_before_writing),
+		TEST(test_record_earlier_than_what_is_on_disk_is_clamped_and_counted),
+		TEST(test_more_than_a_packet_holds_is_written_in_order),
+		TEST(test_losses_are_in_the_trace_even_after_the_last_record),
+		TEST(test_torn_packet_gives_its_whole_records),
+		TEST(test_corrupt_packet_ends_its_stream_only),
+		TEST(test_unknown_event_ends_its_stream_and_is_counted),
+		TEST(test_full_disk_is_counted_and_survived),
+		TEST(test_records_that_fit_no_event_are_refused),
+		TEST(test_traces_are_never_overwritten),
+		TEST(test_foreign_and_newer_traces_are_refused),
+		TEST(test_trace_without_streams_is_empty),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests_name("ctf", tests, NULL, NULL);
+}
