@@ -60,20 +60,23 @@ static char *memory_file_read(int fd)
 	return text;
 }
 
-/* apt's last "E: " line, else the last line that is not empty. Points into `text`, which it cuts. */
+/*
+ * apt's last "E: " line or, since dpkg-deb ends with something vaguer, one about a full disk; else the last
+ * line that is not empty. Points into `text`, which it cuts.
+ */
 static const char *telling_line(char *text)
 {
 	const char *last = "no message";
-	bool is_error = false;
+	bool is_cause = false;
 	char *rest = text, *line;
 
 	while ((line = strsep(&rest, "\n"))) {
-		bool starts_error = strncmp(line, "E: ", 3) == 0;
+		bool says_cause = strncmp(line, "E: ", 3) == 0 || strstr(line, "No space left on device");
 
-		if (line[strspn(line, " \t\r")] == 0 || (is_error && !starts_error))
+		if (line[strspn(line, " \t\r")] == 0 || (is_cause && !says_cause))
 			continue;
 		last = line;
-		is_error = starts_error;
+		is_cause = says_cause;
 	}
 	return last;
 }

@@ -91,15 +91,17 @@ static void module_compile(const char *root, const char *name, const char *expor
 	char source[2048];
 
 	snprintf(source, sizeof(source),
-		 "#define I(n, text) __attribute__((section(\".modinfo\"), used)) static const char n[] = text;\n"
-		 "#define E(f) __attribute__((section(\"__ksymtab_strings\"), used)) static const char x_##f[] = #f;"
+		 "#define I(n, text) __attribute__((section(\".modinfo\"), used)) static const char n[] = "
+		 "text;\n"
+		 "#define E(f) __attribute__((section(\"__ksymtab_strings\"), used)) static const char "
+		 "x_##f[] = #f;"
 		 " int f(void); int f(void) { return 1; }\n"
 		 "#define N(f) int f(void); int calls_##f(void); int calls_##f(void) { return f(); }\n"
 		 "I(license, \"license=GPL\")\n%s\n%s\n%s\n",
 		 exports, needs, modinfo);
 	file_write(in_dir("module.c"), source, strlen(source));
-	assert_int_equal(shell("cc -c -fno-pie -o %s/lib/modules/%s/kernel/%s.ko %s/module.c", root, FIXTURE_RELEASE,
-			       name, fixture_dir),
+	assert_int_equal(shell("cc -c -fno-pie -o %s/lib/modules/%s/kernel/%s.ko %s/module.c", root,
+			       FIXTURE_RELEASE, name, fixture_dir),
 			 0);
 }
 
@@ -123,7 +125,8 @@ __attribute__((unused)) static void fixture_modules(const char *root)
 	module_compile(root, "apart-a", "", "", "I(s1, \"softdep=pre: apart-b\")");
 	module_compile(root, "apart-b", "", "", "I(s1, \"softdep=pre: apart-a\")");
 	module_compile(root, "packed", "", "N(base_fn)", "");
-	assert_int_equal(shell("xz --check=crc32 %s/lib/modules/" FIXTURE_RELEASE "/kernel/packed.ko", root), 0);
+	assert_int_equal(shell("xz --check=crc32 %s/lib/modules/" FIXTURE_RELEASE "/kernel/packed.ko", root),
+			 0);
 	snprintf(path, sizeof(path), "%s/lib/modules/" FIXTURE_RELEASE "/modules.builtin", root);
 	file_write(path, builtin, strlen(builtin));
 	snprintf(path, sizeof(path), "%s/lib/modules/" FIXTURE_RELEASE "/modules.order", root);
@@ -162,16 +165,39 @@ static void fixture_vmlinux(unsigned char *bytes, enum fixture_kind kind)
 		uint32_t entry;
 	} note = { { 4, 4, 18 }, "Xen", 0x1000100 };
 	const uint64_t text_at = 0x1000, text_len = 0x60000, data_at = 0x62000, data_len = 0x1c000;
-	Elf64_Ehdr header = { .e_ident = ELFMAG, .e_type = ET_EXEC, .e_machine = EM_X86_64, .e_version = 1,
-			      .e_entry = 0x1000000, .e_phoff = sizeof(header), .e_ehsize = sizeof(header),
-			      .e_phentsize = sizeof(Elf64_Phdr), .e_phnum = 3 };
+	Elf64_Ehdr header = { .e_ident = ELFMAG,
+			      .e_type = ET_EXEC,
+			      .e_machine = EM_X86_64,
+			      .e_version = 1,
+			      .e_entry = 0x1000000,
+			      .e_phoff = sizeof(header),
+			      .e_ehsize = sizeof(header),
+			      .e_phentsize = sizeof(Elf64_Phdr),
+			      .e_phnum = 3 };
 	Elf64_Phdr segments[3] = {
-		{ .p_type = PT_LOAD, .p_flags = PF_R | PF_X, .p_offset = text_at, .p_vaddr = 0xffffffff81000000,
-		  .p_paddr = 0x1000000, .p_filesz = text_len, .p_memsz = text_len, .p_align = 0x1000 },
-		{ .p_type = PT_LOAD, .p_flags = PF_R | PF_W, .p_offset = data_at, .p_vaddr = 0xffffffff81100000,
-		  .p_paddr = 0x1100000, .p_filesz = data_len, .p_memsz = data_len + 0x5000, .p_align = 0x1000 },
-		{ .p_type = PT_NOTE, .p_offset = text_at + 0x200, .p_vaddr = 0xffffffff81000200,
-		  .p_paddr = 0x1000200, .p_filesz = sizeof(note), .p_memsz = sizeof(note), .p_align = 4 },
+		{ .p_type = PT_LOAD,
+		  .p_flags = PF_R | PF_X,
+		  .p_offset = text_at,
+		  .p_vaddr = 0xffffffff81000000,
+		  .p_paddr = 0x1000000,
+		  .p_filesz = text_len,
+		  .p_memsz = text_len,
+		  .p_align = 0x1000 },
+		{ .p_type = PT_LOAD,
+		  .p_flags = PF_R | PF_W,
+		  .p_offset = data_at,
+		  .p_vaddr = 0xffffffff81100000,
+		  .p_paddr = 0x1100000,
+		  .p_filesz = data_len,
+		  .p_memsz = data_len + 0x5000,
+		  .p_align = 0x1000 },
+		{ .p_type = PT_NOTE,
+		  .p_offset = text_at + 0x200,
+		  .p_vaddr = 0xffffffff81000200,
+		  .p_paddr = 0x1000200,
+		  .p_filesz = sizeof(note),
+		  .p_memsz = sizeof(note),
+		  .p_align = 4 },
 	};
 
 	header.e_ident[EI_CLASS] = ELFCLASS64;
@@ -190,17 +216,14 @@ static void fixture_vmlinux(unsigned char *bytes, enum fixture_kind kind)
 		bytes[text_at + 0x200 + 8] = 7; /* another type of Xen's notes */
 }
 
-/* A bzImage around that vmlinux, as boot.rst describes it. Returns its length. */
-static size_t fixture_bzimage(unsigned char *bytes, size_t room, enum fixture_kind kind)
+/* A bzImage around a vmlinux of FIXTURE_VMLINUX_BYTES, as boot.rst describes it. Returns its length. */
+static size_t fixture_bzimage_pack(unsigned char *bytes, size_t room, const unsigned char *vmlinux)
 {
 	static const char banner[] = FIXTURE_RELEASE " (builder@host) #1 SMP";
-	scoped(mem) unsigned char *vmlinux = malloc(FIXTURE_VMLINUX_BYTES);
 	const uint32_t start = 1024, size = FIXTURE_VMLINUX_BYTES;
 	size_t packed = 0;
 	uint32_t length;
 
-	assert_non_null(vmlinux);
-	fixture_vmlinux(vmlinux, kind);
 	memset(bytes, 0, start);
 	bytes[0x1f1] = 1;
 	memcpy(bytes + 0x202, "HdrS\x0f\x02", 6);
@@ -212,9 +235,20 @@ static size_t fixture_bzimage(unsigned char *bytes, size_t room, enum fixture_ki
 	memcpy(bytes + start + packed, &size, 4);
 	length = (uint32_t)packed + 4;
 	memcpy(bytes + 0x24c, &length, 4);
-	if (kind == KERNEL_ODD_COMPRESSION)
-		memcpy(bytes + start, "\x89LZO\0\r\n\x1a", 8);
 	return start + length;
+}
+
+static size_t fixture_bzimage(unsigned char *bytes, size_t room, enum fixture_kind kind)
+{
+	scoped(mem) unsigned char *vmlinux = malloc(FIXTURE_VMLINUX_BYTES);
+	size_t len;
+
+	assert_non_null(vmlinux);
+	fixture_vmlinux(vmlinux, kind);
+	len = fixture_bzimage_pack(bytes, room, vmlinux);
+	if (kind == KERNEL_ODD_COMPRESSION)
+		memcpy(bytes + 1024, "\x89LZO\0\r\n\x1a", 8);
+	return len;
 }
 
 __attribute__((unused)) static void fixture_kernel_write(const char *path, enum fixture_kind kind)

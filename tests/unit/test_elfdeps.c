@@ -49,10 +49,12 @@ static void compile(const char *outer_flags, const char *prog_flags)
 {
 	assert_int_equal(shell("cd %s && mkdir -p bin lib && "
 			       "echo 'int inner(void); int inner(void) { return 1; }' >inner.c && "
-			       "echo 'int inner(void); int outer(void); int outer(void) { return inner(); }' >outer.c && "
+			       "echo 'int inner(void); int outer(void); int outer(void) { return inner(); }' "
+			       ">outer.c && "
 			       "echo 'int outer(void); int main(void) { return outer(); }' >prog.c && "
 			       "cc -shared -fPIC -Wl,-soname,libinner.so -o lib/libinner.so inner.c && "
-			       "cc -shared -fPIC -Wl,-soname,libouter.so %s -o lib/libouter.so outer.c -Llib -linner && "
+			       "cc -shared -fPIC -Wl,-soname,libouter.so %s -o lib/libouter.so outer.c -Llib "
+			       "-linner && "
 			       "cc %s -o bin/prog prog.c -Llib -louter -Wl,-rpath-link,lib",
 			       fixture_dir, outer_flags, prog_flags),
 			 0);
@@ -120,7 +122,8 @@ static void test_libraries_follow_a_program_asked_for_by_a_link(void **state)
 
 	(void)state;
 	compile(flags, flags);
-	assert_int_equal(shell("cd %s && mkdir -p elsewhere && ln -sf ../bin/prog elsewhere/link", fixture_dir), 0);
+	assert_int_equal(
+		shell("cd %s && mkdir -p elsewhere && ln -sf ../bin/prog elsewhere/link", fixture_dir), 0);
 	assert_int_equal(hs_elf_closure(in_dir("elsewhere/link"), &files), 0);
 	assert_string_equal(files->file[0].guest_path, in_dir("elsewhere/link"));
 	assert_string_equal(files->file[0].source_path, in_dir("bin/prog"));
@@ -134,7 +137,8 @@ static void test_static_program_needs_only_itself(void **state)
 	scoped(elf_files) struct hs_elf_files *files = NULL;
 
 	(void)state;
-	assert_int_equal(shell("cd %s && echo 'int main(void) { return 0; }' >s.c && cc -static -o s s.c", fixture_dir),
+	assert_int_equal(shell("cd %s && echo 'int main(void) { return 0; }' >s.c && cc -static -o s s.c",
+			       fixture_dir),
 			 0);
 	assert_int_equal(hs_elf_closure(in_dir("s"), &files), 0);
 	assert_int_equal(files->nr, 1);

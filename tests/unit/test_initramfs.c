@@ -152,9 +152,10 @@ static void test_program_brings_interpreter_and_libraries(void **state)
 
 static void test_module_names_sort_into_load_order(void **state)
 {
-	static const char *const first[] = { "mid", NULL }, *const second[] = { "packed", "top", "inside", NULL };
-	static const char *const expected[] = { "000-base.ko", "001-mid.ko", "002-packed.ko", "003-soft_pre.ko",
-						"004-top.ko", "005-soft_after.ko" };
+	static const char *const first[] = { "mid", NULL }, *const second[] = { "packed", "top", "inside",
+										NULL };
+	static const char *const expected[] = { "000-base.ko",	   "001-mid.ko", "002-packed.ko",
+						"003-soft_pre.ko", "004-top.ko", "005-soft_after.ko" };
 	scoped(initramfs) struct hs_initramfs *ramfs = NULL;
 	struct listing listing;
 
@@ -253,7 +254,8 @@ static int add_script_as_program(struct hs_initramfs *ramfs)
 
 static int add_missing_module(struct hs_initramfs *ramfs)
 {
-	return hs_initramfs_add_modules(ramfs, in_dir("root"), FIXTURE_RELEASE, (const char *const[]){ "gone", NULL });
+	return hs_initramfs_add_modules(ramfs, in_dir("root"), FIXTURE_RELEASE,
+					(const char *const[]){ "gone", NULL });
 }
 
 static void test_failure_is_final_and_leaves_no_file(void **state)

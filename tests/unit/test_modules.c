@@ -34,7 +34,8 @@ static const char *index_path(const char *name)
 	return in_dir(below);
 }
 
-#define closure(out, ...) hs_modules_closure(root, FIXTURE_RELEASE, (const char *const[]){ __VA_ARGS__, NULL }, out)
+#define closure(out, ...) \
+	hs_modules_closure(root, FIXTURE_RELEASE, (const char *const[]){ __VA_ARGS__, NULL }, out)
 
 static size_t place_of(const struct hs_module_files *files, const char *name)
 {
@@ -79,10 +80,12 @@ static void test_set_is_what_modprobe_would_load(void **state)
 		for (size_t j = 0; j < files->nr; j++)
 			fprintf(ours, "%s\n", files->file[j].path);
 		fclose(take(ours));
-		assert_int_equal(shell("PATH=$PATH:/usr/sbin:/sbin modprobe -C /dev/null -d %s -S " FIXTURE_RELEASE
-				       " --show-depends %s | sed -n 's/^insmod \\([^ ]*\\).*/\\1/p' | sort -u >%s/theirs",
-				       root, names[i], fixture_dir),
-				 0);
+		assert_int_equal(
+			shell("PATH=$PATH:/usr/sbin:/sbin modprobe -C /dev/null -d %s -S " FIXTURE_RELEASE
+			      " --show-depends %s | sed -n 's/^insmod \\([^ ]*\\).*/\\1/p' | sort -u "
+			      ">%s/theirs",
+			      root, names[i], fixture_dir),
+			0);
 		assert_int_equal(shell("test -s %s/theirs && sort -u %s/ours | diff - %s/theirs", fixture_dir,
 				       fixture_dir, fixture_dir),
 				 0);
@@ -135,7 +138,8 @@ static void test_missing_module_is_named_with_its_kernel(void **state)
 	(void)state;
 	assert_int_equal(closure(&files, "base", "no_such_module"), -ENOENT);
 	assert_ptr_equal(files, (void *)1);
-	assert_non_null(strstr(hs_log_last_error(), "kernel " FIXTURE_RELEASE " has no module no_such_module"));
+	assert_non_null(
+		strstr(hs_log_last_error(), "kernel " FIXTURE_RELEASE " has no module no_such_module"));
 }
 
 static void test_listed_file_that_is_gone_is_an_error(void **state)
@@ -157,8 +161,10 @@ static void test_check_is_silent_and_gives_the_reason(void **state)
 
 	(void)state;
 	snprintf(before, sizeof(before), "%s", hs_log_last_error());
-	assert_int_equal(hs_modules_check(root, FIXTURE_RELEASE, (const char *const[]){ "mid", NULL }, why), 0);
-	assert_int_equal(hs_modules_check(root, FIXTURE_RELEASE, (const char *const[]){ "gone", NULL }, why), -ENOENT);
+	assert_int_equal(hs_modules_check(root, FIXTURE_RELEASE, (const char *const[]){ "mid", NULL }, why),
+			 0);
+	assert_int_equal(hs_modules_check(root, FIXTURE_RELEASE, (const char *const[]){ "gone", NULL }, why),
+			 -ENOENT);
 	assert_non_null(strstr(why, "no module gone"));
 	assert_string_equal(hs_log_last_error(), before);
 }
@@ -168,8 +174,9 @@ static void test_folder_without_depmod_is_an_error(void **state)
 	struct hs_module_files *files = NULL;
 
 	(void)state;
-	assert_int_equal(hs_modules_closure(fixture_dir, "1.2.3", (const char *const[]){ "base", NULL }, &files),
-			 -EBADMSG);
+	assert_int_equal(
+		hs_modules_closure(fixture_dir, "1.2.3", (const char *const[]){ "base", NULL }, &files),
+		-EBADMSG);
 	assert_non_null(strstr(hs_log_last_error(), "run depmod"));
 }
 
@@ -182,7 +189,8 @@ static int check_in_child(void)
 	if (pid == 0) {
 		char why[HS_MODULES_WHY_BYTES];
 
-		_exit(-hs_modules_check(root, FIXTURE_RELEASE, (const char *const[]){ "top", "fs-top", NULL }, why));
+		_exit(-hs_modules_check(root, FIXTURE_RELEASE, (const char *const[]){ "top", "fs-top", NULL },
+					why));
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	if (!WIFEXITED(status))
@@ -230,8 +238,8 @@ static void test_garbage_in_an_index_never_crashes(void **state)
 static void test_index_that_runs_in_a_circle_is_damaged(void **state)
 {
 	/* Magic, version, root: a node at 12 whose one child is itself. */
-	static const unsigned char circle[] = { 0xb0, 0x07, 0xf4, 0x57, 0, 2, 0, 1, 0x20, 0, 0, 12, 'a', 'a',
-						0x20, 0,    0,	  12 };
+	static const unsigned char circle[] = { 0xb0, 0x07, 0xf4, 0x57, 0,   2,	   0, 1, 0x20,
+						0,    0,    12,	  'a',	'a', 0x20, 0, 0, 12 };
 
 	(void)state;
 	file_write(in_dir("circle.bin"), circle, sizeof(circle));
@@ -260,9 +268,10 @@ static int packed_write(const char *path, int (*filter)(struct archive *), const
 
 static void test_module_is_read_as_plain_elf_however_it_is_packed(void **state)
 {
-	static int (*const filters[])(struct archive *) = { archive_write_add_filter_xz, archive_write_add_filter_gzip,
-							    archive_write_add_filter_zstd, archive_write_add_filter_lz4,
-							    archive_write_add_filter_none };
+	static int (*const filters[])(struct archive *) = {
+		archive_write_add_filter_xz, archive_write_add_filter_gzip, archive_write_add_filter_zstd,
+		archive_write_add_filter_lz4, archive_write_add_filter_none
+	};
 	unsigned char plain[16384];
 	size_t len = file_read(index_path("kernel/mid.ko"), plain, sizeof(plain));
 
