@@ -47,7 +47,8 @@ int BPF_PROG(on_kvm_userspace_exit, u32 reason, int err)
 	return hs_emit(kvm_userspace_exit, .reason = reason, .err = err, .tgid = tgid);
 }
 
-SEC("tp_btf/kvm_pio")
+/* raw_tp: Linux 6.1 refuses tp_btf programs an argument of type `const void *` ("invalid bpf_context access"). */
+SEC("raw_tp/kvm_pio")
 int BPF_PROG(on_kvm_pio, u32 rw, u32 port, u32 size, u32 count, const void *data)
 {
 	u32 tgid, val = 0;

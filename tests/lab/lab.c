@@ -93,6 +93,15 @@ const char *lab_folder(void)
 	return folder;
 }
 
+void lab_show_missing(const struct hs_capture *capture)
+{
+	size_t missing_nr;
+	const struct hs_probe_missing *missing = hs_capture_missing(capture, &missing_nr);
+
+	for (size_t i = 0; i < missing_nr; i++)
+		printf("# no %s: %s\n", missing[i].event->name, missing[i].reason);
+}
+
 /* Lines look like "[time] (+delta) host kvm_pio: { cpu_id = 1 }, ...". */
 static void count_line(const char *line, struct lab_trace_counts *counts)
 {

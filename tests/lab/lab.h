@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "capture/capture.h"
 #include "trace_events/events.h"
 
 /* One test: prints "ok N - name" or "not ok N - name"; returns `passed`. */
@@ -24,6 +25,9 @@ int lab_skip_all(const char *reason);
 
 /* A folder of this test, made on first use, removed by lab_done(). */
 const char *lab_folder(void);
+
+/* Says which probes this kernel cannot run. */
+void lab_show_missing(const struct hs_capture *capture);
 
 struct lab_trace_counts {
 	uint64_t events[HS_EVENT_ID_NR];

@@ -83,6 +83,8 @@ static int open_capture(const char *name, size_t ring_bytes, unsigned int flags,
 	err = hs_capture_open(&config, out);
 	if (err)
 		printf("# capture: %s (%s)\n", reason, strerror(-err));
+	else
+		lab_show_missing(*out);
 	return err;
 }
 

@@ -91,6 +91,7 @@ static int open_network(void)
 		return -errno;
 	/* Nothing but our own frames; a kernel without IPv6 sends none either. */
 	write_text("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
+	write_text("/proc/sys/net/ipv4/igmp_link_local_mcast_reports", "0"); /* the bridge joins 224.0.0.106 */
 	control = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (control < 0 || ioctl(control, SIOCBRADDBR, "br0"))
 		return -errno;
@@ -327,6 +328,7 @@ static int open_capture(const char *name, size_t ring_bytes, char *trace, size_t
 		printf("# capture: %s (%s)\n", reason, strerror(-err));
 		return err;
 	}
+	lab_show_missing(*out);
 	hs_capture_watch_tap(*out, netns_inum(), taps[0].index, TENANT, HS_ROLE_L2);
 	hs_capture_watch_tap(*out, netns_inum(), taps[1].index, TENANT, HS_ROLE_CLIENT);
 	return 0;

@@ -300,8 +300,7 @@ int hs_probes_attach(struct hs_probes *probes, char *reason, size_t reason_bytes
 
 		if (!bpf_program__autoload(program))
 			continue;
-		link = is_classic(program) ? attach_classic(probes, program, event) :
-					     bpf_program__attach_trace(program);
+		link = is_classic(program) ? attach_classic(probes, program, event) : bpf_program__attach(program);
 		if (!link) {
 			err = -errno;
 			set_missing(probes, event, "cannot be attached: %s", strerror(-err));
