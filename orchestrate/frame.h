@@ -29,6 +29,11 @@ enum hs_frame_type {
 	HS_FRAME_EXEC_OUT,    /* to host: id, bytes of stdout */
 	HS_FRAME_EXEC_ERR,    /* to host: id, bytes of stderr */
 	HS_FRAME_EXEC_EXIT,   /* to host: id, value = wait status; the run is over and its output complete */
+	/* Only on a lab's control socket (ctl.h), never from a guest: */
+	HS_FRAME_STATUS, /* ask: what runs */
+	HS_FRAME_TEST,	 /* ask: run the test; payload: JSON */
+	HS_FRAME_DOWN,	 /* ask: take the lab down; answered by the end of the connection */
+	HS_FRAME_REPLY,	 /* value = exit code; payload: JSON */
 	HS_FRAME_TYPE_NR,
 };
 
