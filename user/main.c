@@ -5,13 +5,15 @@
 #include "base/opt.h"
 #include "cmd/cmd.h"
 
+const char hs_summary[] = "host observability for virtualization: nested labs, KVM, tap and IOMMU events on one time line";
+
+const struct hs_verb *const hs_verbs[] = {
+	&cmd_collect, &cmd_lab_up, &cmd_lab_test, &cmd_lab_exec, &cmd_lab_console, &cmd_lab_status, &cmd_lab_down,
+	&cmd_check,   &cmd_show,   &cmd_gen,	  NULL,
+};
+
 int main(int argc, char **argv)
 {
-	static const struct hs_verb *const verbs[] = {
-		&cmd_collect, &cmd_lab_up, &cmd_lab_test, &cmd_lab_exec, &cmd_lab_console, &cmd_lab_status, &cmd_lab_down,
-		&cmd_check,   &cmd_show,   &cmd_gen,	  NULL,
-	};
-
 	umask(077); /* what a run writes is its owner's */
-	return hs_verb_main(verbs, argc, argv);
+	return hs_verb_main(hs_verbs, hs_summary, argc, argv);
 }

@@ -44,9 +44,9 @@ struct hs_verb {
 };
 
 /* One row: HS_OPT(struct collect_config, l2vm, "l2vm", 'n', HS_OPT_U32, "N", "1", "pairs", .max = 24) */
-#define HS_OPT(type, member, long_name, short_key, kind, metavar, value, text, ...)                          \
-	{ .name = long_name, .key = short_key, .type = kind, .arg = metavar, .offset = offsetof(type, member), \
-	  .def = value, .help = text, ##__VA_ARGS__ }
+#define HS_OPT(config_struct, path, long_name, short_key, kind, metavar, value, line, ...)                     \
+	{ .name = long_name, .key = short_key, .type = kind, .arg = metavar,                                   \
+	  .offset = offsetof(config_struct, path), .def = value, .help = line, ##__VA_ARGS__ }
 #define HS_OPT_END { .name = NULL }
 
 /* Exit codes beyond 0 and 1 (DESIGN: what a user meets). */

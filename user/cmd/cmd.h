@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The verbs, one per file (`lab ...` share one). */
+#ifndef HS_CMD_CMD_H
+#define HS_CMD_CMD_H
+
+#include "base/opt.h"
+
+extern const struct hs_verb cmd_collect, cmd_lab_up, cmd_lab_test, cmd_lab_exec, cmd_lab_console, cmd_lab_status,
+	cmd_lab_down, cmd_check, cmd_show, cmd_gen;
+
+/* main.c's table, NULL at the end: what `hsbpf gen` documents. */
+extern const struct hs_verb *const hs_verbs[];
+extern const char hs_summary[];
+
+#endif

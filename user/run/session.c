@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The order of a run. The document is on disk from the first moment ("running"), so that what a killed run
+ * left can be told from a whole one.
+ */
+#include "session.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "base/log.h"
+#include "collector.h"
+#include "qemulog/tail.h"
+
+struct hs_session {
+	struct hs_session_config config;
+	struct hs_loop *loop;
+	struct hs_rundir *rundir;
+	struct hs_lab *lab;
+	struct hs_ctl *ctl;
+	struct hs_collector *collector;
+	struct hs_watch alarm;
+	bool alarmed, test_ran, created;
+	struct hs_workload_result results[HS_PAIRS_MAX];
+	json_object *document;
+};
+
+static void on_process(void *ctx, pid_t pid, const char *machine)
+{
+	struct hs_session *session = ctx;
+
+	(void)machine;
+	if (session->collector)
+		hs_collector_watch_process(session->collector, pid);
+}
+
+static void on_tap(void *ctx, const struct hs_lab_tap *tap)
+{
+	struct hs_session *session = ctx;
+
+	if (session->collector)
+		hs_collector_watch_tap(session->collector, tap);
+}
+
+static void on_alarm(void *ctx, uint32_t events)
+{
+	struct hs_session *session = ctx;
+
+	(void)events;
+	session->alarmed = true;
+	hs_loop_remove(session->loop, &session->alarm); /* the collector owns the descriptor */
+	hs_lab_interrupt(session->lab);
+}
+
+static int open_lab(struct hs_session *session)
+{
+	struct hs_lab_config *lab = &session->config.lab;
+
+	lab->console_dir = session->rundir->console;
+	lab->log_file = session->rundir->log;
+	lab->hooks = (struct hs_lab_hooks){ .on_process = on_process, .on_tap = on_tap, .ctx = session };
+	if (!session->config.trace)
+		lab->events_file = NULL;
+	return hs_lab_open(session->loop, lab, &session->lab);
+}
+
+int hs_session_open(struct hs_loop *loop, const struct hs_session_config *config, struct hs_session **out)
+{
+	scoped(hs_session) struct hs_session *session = calloc(1, sizeof(*session));
+	const struct hs_lab_config *lab = &config->lab;
+	int err;
+
+	if (!session)
+		return -ENOMEM;
+	session->config = *config;
+	session->loop = loop;
+	session->alarm = HS_WATCH_NONE;
+	err = hs_rundir_name(config->out, config->prefix, config->number, &session->rundir);
+	if (!err && !lab->dry_run)
+		err = hs_rundir_check_free(session->rundir);
+	if (!err)
+		err = open_lab(session);
+	if (!err && !lab->dry_run)
+		err = hs_rundir_create(session->rundir);
+	if (err)
+		return err;
+	session->created = !lab->dry_run;
+	session->document = hs_document_new(config->number, lab->pairs, lab->nic, lab->client_netns);
+	if (session->created)
+		err = hs_json_write_file(session->rundir->document, session->document);
+	if (!err && session->created)
+		err = hs_ctl_open(session->lab, &session->ctl);
+	if (!err)
+		*out = take(session);
+	return err;
+}
+
+static int start_collector(struct hs_session *session)
+{
+	struct hs_collector_config config = { .pairs = session->config.lab.pairs, .run_dir = session->rundir->dir,
+					      .log_file = session->config.lab.events_file ? session->rundir->log : NULL,
+					      .trace = session->config.trace };
+	int alarm_fd, err = hs_collector_start(&config, &session->collector, &alarm_fd);
+
+	return err ? err : hs_loop_add(session->loop, &session->alarm, alarm_fd, EPOLLIN, on_alarm, session);
+}
+
+int hs_session_raise(struct hs_session *session)
+{
+	int err = session->config.lab.dry_run ? 0 : start_collector(session);
+
+	return err ? err : hs_lab_raise(session->lab);
+}
+
+static struct hs_workload_config workload_of(const struct hs_session *session)
+{
+	return (struct hs_workload_config){ .test = session->config.test, .seconds = session->config.seconds,
+					    .iperf3_args = session->config.iperf3_args,
+					    .out_dir = session->rundir->workload };
+}
+
+int hs_session_test(struct hs_session *session)
+{
+	struct hs_workload_config workload = workload_of(session);
+
+	session->test_ran = true;
+	return hs_workload_run(session->lab, &workload, session->results);
+}
+
+/* What the collector knows, once it has stopped. */
+static void add_collected(struct hs_session *session)
+{
+	const struct hs_capture *capture = hs_collector_capture(session->collector);
+	const struct hs_qemulog_counts *log = hs_collector_log(session->collector);
+	struct hs_trace_counts counts;
+
+	if (capture) {
+		hs_trace_counts_from_capture(capture, &counts);
+		hs_document_add_trace(session->document, &counts);
+	}
+	hs_document_add_missing(session->document, capture, hs_collector_why_no_trace(session->collector));
+	if (log)
+		hs_document_add_log(session->document, log);
+	hs_document_add_clocks(session->document, hs_collector_clocks(session->collector), log);
+}
+
+static void set_outcome(struct hs_session *session, int result)
+{
+	if (session->alarmed)
+		hs_document_set_outcome(session->document, "failed", "the disk is nearly full");
+	else if (result == -EINTR)
+		hs_document_set_outcome(session->document, "interrupted", NULL);
+	else
+		hs_document_set_outcome(session->document, result ? "failed" : "ok", result ? hs_log_last_error() : NULL);
+}
+
+int hs_session_finish(struct hs_session *session, int result, bool keep)
+{
+	int err;
+
+	if (!session->created)
+		return result;
+	if (session->alarmed)
+		result = -ENOSPC;
+	set_outcome(session, result);
+	if (session->test_ran)
+		hs_document_add_results(session->document, hs_workload_name(session->config.test), session->config.seconds,
+					session->results, session->config.lab.pairs);
+	hs_document_add_interfaces(session->document, hs_lab_net(session->lab), session->config.lab.pairs);
+	if (!keep)
+		hs_lab_lower(session->lab);
+	hs_document_add_lab(session->document, session->lab);
+	if (session->collector) {
+		hs_loop_remove(session->loop, &session->alarm);
+		hs_collector_stop(session->collector);
+		add_collected(session);
+	}
+	hs_document_derive(session->document);
+	err = hs_json_write_file(session->rundir->document, session->document);
+	return result ? result : err;
+}
+
+void hs_session_free(struct hs_session *session)
+{
+	if (!session)
+		return;
+	hs_ctl_free(session->ctl);
+	hs_lab_free(session->lab);
+	hs_loop_remove(session->loop, &session->alarm);
+	hs_collector_free(session->collector);
+	hs_rundir_free(session->rundir);
+	json_object_put(session->document);
+	free(session);
+}
+
+void hs_session_interrupt(struct hs_session *session)
+{
+	hs_lab_interrupt(session->lab);
+}
+
+json_object *hs_session_document(struct hs_session *session)
+{
+	return session->document;
+}
+
+const struct hs_rundir *hs_session_rundir(const struct hs_session *session)
+{
+	return session->rundir;
+}
+
+/* ---- a lab that stays up ---- */
+
+static bool has_order(void *ctx)
+{
+	return hs_ctl_has_test(ctx);
+}
+
+static void run_ordered_test(struct hs_session *session, json_object *order)
+{
+	const struct hs_workload_test *test = hs_workload_find(hs_json_get_string(order, "test"));
+	const char *args = hs_json_get_string(order, "iperf3_args");
+	unsigned pairs = session->config.lab.pairs;
+	scoped(json) json_object *document = hs_document_new(0, pairs, session->config.lab.nic,
+							     session->config.lab.client_netns);
+	struct hs_workload_config workload = workload_of(session);
+	struct hs_workload_result results[HS_PAIRS_MAX];
+	int err = -EINVAL;
+
+	if (test) {
+		workload.test = test;
+		workload.seconds = (unsigned)hs_json_get_u64(order, "seconds");
+		workload.iperf3_args = *args ? args : NULL;
+		err = hs_workload_run(session->lab, &workload, results);
+		hs_document_add_results(document, hs_workload_name(test), workload.seconds, results, pairs);
+	}
+	hs_document_set_outcome(document, err ? "failed" : "ok", err ? hs_log_last_error() : NULL);
+	hs_document_add_lab(document, session->lab);
+	hs_ctl_answer_test(session->ctl, err ? 1 : 0, document);
+}
+
+int hs_session_serve(struct hs_session *session)
+{
+	for (;;) {
+		scoped(json) json_object *order = NULL;
+		int err = hs_lab_wait(session->lab, has_order, session->ctl, 0);
+
+		if (err == -EINTR && hs_ctl_is_down_asked(session->ctl))
+			return 0;
+		if (err)
+			return err;
+		order = hs_ctl_take_test(session->ctl);
+		run_ordered_test(session, order);
+	}
+}
+
+/* ---- what an interrupted run left ---- */
+
+static int recount_log(const struct hs_rundir *rundir, json_object *document)
+{
+	unsigned pairs = (unsigned)hs_json_get_u64(document, "pairs");
+	struct hs_qemulog_tenant tenants[HS_PAIRS_MAX];
+	struct hs_qemulog_config config = { .tenants = tenants, .tenant_nr = pairs < HS_PAIRS_MAX ? pairs : HS_PAIRS_MAX };
+	scoped(hs_qemulog) struct hs_qemulog *log = NULL;
+	scoped(hs_qemulog_tail) struct hs_qemulog_tail *tail = NULL;
+	int64_t got;
+	int err;
+
+	for (unsigned i = 0; i < config.tenant_nr; i++)
+		tenants[i] = (struct hs_qemulog_tenant){ .sid = hs_pair_of(i).sid, .tenant = i };
+	err = hs_qemulog_open(&config, &log);
+	if (!err)
+		err = hs_qemulog_tail_open(rundir->log, log, &tail);
+	if (err)
+		return err;
+	while ((got = hs_qemulog_tail_poll(tail, 64u << 20)) > 0)
+		continue;
+	hs_qemulog_finish(log);
+	hs_document_add_log(document, hs_qemulog_counts(log));
+	return (int)got;
+}
+
+int hs_session_recount(const struct hs_rundir *rundir, json_object *document)
+{
+	scoped(mem) char *host = hs_format("%s/host", rundir->trace);
+	struct hs_trace_counts counts;
+	int err = 0;
+
+	if (!host)
+		return -ENOMEM;
+	if (access(host, F_OK) == 0) {
+		err = hs_trace_counts_from_disk(host, &counts);
+		hs_document_add_trace(document, &counts);
+	}
+	if (!err && access(rundir->log, F_OK) == 0)
+		err = recount_log(rundir, document);
+	hs_document_derive(document);
+	return err;
+}
