@@ -324,7 +324,7 @@ static void l2_argv(const struct hs_lab *lab, unsigned tenant, struct hs_argv *a
 {
 	struct hs_pair pair = hs_pair_of(tenant);
 
-	hs_qemu_l2_argv(argv, &pair, "/boot/kernel", "/boot/l2.cpio", lab->memory.l2_bytes);
+	hs_qemu_l2_argv(argv, &pair, "/boot/kernel", "/boot/l2.cpio", lab->memory.l2_bytes, !lab->accel.l1_kvm);
 }
 
 static int start_qemu(struct hs_lab *lab, struct hs_machine *machine, struct hs_argv *argv)

@@ -29,9 +29,9 @@ struct hs_qemu_l1 {
 };
 
 void hs_qemu_l1_argv(struct hs_argv *argv, const struct hs_qemu_l1 *l1);
-/* An L2's command line inside L1: paths are L1's, the console is stdout. */
+/* An L2's command line inside L1 (which may run under TCG): paths are L1's, the console is stdout. */
 void hs_qemu_l2_argv(struct hs_argv *argv, const struct hs_pair *pair, const char *kernel, const char *initramfs,
-		     uint64_t memory_bytes);
+		     uint64_t memory_bytes, bool under_tcg);
 void hs_qemu_client_argv(struct hs_argv *argv, const struct hs_pair *pair, const struct hs_qemu_common *common);
 
 #endif
