@@ -8,9 +8,14 @@
  */
 #include "qemu.h"
 
+#include <string.h>
+
 #include "frame.h"
 
 #define KERNEL_ARGS "console=ttyS0 quiet panic=-1 no_timer_check cryptomgr.notests pci=lastbus=0"
+
+/* The emulated negotiation ends between two looks of Linux's driver, which are 2 s apart. */
+#define E1000_OPTIONS ",autonegotiation=off"
 
 static void add_machine(struct hs_argv *argv, const char *name, const char *machine, uint64_t memory_bytes)
 {
@@ -59,8 +64,8 @@ void hs_qemu_l1_argv(struct hs_argv *argv, const struct hs_qemu_l1 *l1)
 		struct hs_pair pair = hs_pair_of(tenant);
 
 		hs_argv_add_pair(argv, "-netdev", "tap,id=net%u,ifname=%s,script=no,downscript=no", tenant, pair.l2_tap);
-		hs_argv_add_pair(argv, "-device", "%s,netdev=net%u,addr=%x,mac=%s,romfile=", l1->nic, tenant, pair.slot,
-				 pair.l2_mac);
+		hs_argv_add_pair(argv, "-device", "%s,netdev=net%u,addr=%x,mac=%s,romfile=%s", l1->nic, tenant, pair.slot,
+				 pair.l2_mac, strcmp(l1->nic, "e1000") == 0 ? E1000_OPTIONS : "");
 	}
 	if (l1->events_file) {
 		hs_argv_add_pair(argv, "-trace", "events=%s", l1->events_file);

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "guest.h"
 
 #define NIC "eth0"
@@ -38,11 +39,13 @@ static int set_up(int sock, const char *name)
 	return ioctl(sock, SIOCSIFFLAGS, &ifr) < 0 ? -errno : 0;
 }
 
+/* Not IFF_RUNNING, which the kernel updates up to a second late. */
 static bool has_carrier(int sock)
 {
-	struct ifreq ifr = { .ifr_name = NIC };
+	scoped(mem) char *text = NULL;
 
-	return ioctl(sock, SIOCGIFFLAGS, &ifr) == 0 && (ifr.ifr_flags & IFF_RUNNING);
+	(void)sock;
+	return hs_read_file("/sys/class/net/" NIC "/carrier", 16, &text, NULL) == 0 && text[0] == '1';
 }
 
 /* Every change of any link is reported on `events`; it was subscribed before the first look. */

@@ -37,9 +37,8 @@ static int on_libbpf_print(enum libbpf_print_level level, const char *format, va
 {
 	char text[512];
 
-	(void)level;
-	if (hs_log_level() < HS_LOG_DBG)
-		return 0;
+	if (level == LIBBPF_DEBUG || hs_log_level() < HS_LOG_DBG)
+		return 0; /* its debug messages are thousands of lines about relocations */
 	vsnprintf(text, sizeof(text), format, args);
 	hs_dbg("%.*s", (int)strcspn(text, "\n"), text);
 	return 0;
