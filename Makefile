@@ -69,16 +69,111 @@ $(B)/bpf/hsbpf.skel.h: $(B)/bpf/hsbpf.bpf.o
 	$(Q)$(BPFTOOL) gen skeleton $< name hsbpf_bpf > $@
 
 # ---- tests -------------------------------------------------------------------------------------
-UNIT_SRC := $(wildcard tests/unit/test_*.c)
-UNIT_BIN := $(UNIT_SRC:%.c=$(B)/%)
+# A tier is a list of programs that speak TAP; tests/run adds them up.
+UNIT     := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
+LAB      := $(patsubst %.c,$(B)/%,$(wildcard tests/lab/test_*.c)) $(wildcard tests/lab/*.sh)
+E2E      := $(wildcard tests/e2e/*.sh)
+LINT     := $(wildcard tests/lint/*.sh)
+FUZZ     := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
+BENCH    := $(patsubst %.c,$(B)/%,$(wildcard tests/bench/*.c))
+FUZZ_SECONDS ?= 10
 
 $(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(B)/libhsbpf.a $(B)/libbase.a
 	$(call msg,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
 
-.PHONY: unit
-unit: $(UNIT_BIN) ## build and run the unit tests
-	$(Q)tests/run unit
+$(B)/tests/lab/test_%: $(B)/tests/lab/test_%.o $(B)/tests/lab/lab.o $(B)/libhsbpf.a $(B)/libbase.a
+	$(call msg,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(B)/tests/bench/bench_%: $(B)/tests/bench/bench_%.o $(B)/libhsbpf.a $(B)/libbase.a
+	$(call msg,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(B)/tests/bench/kvmgen: $(B)/tests/bench/kvmgen.o
+	$(call msg,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
+
+# Everything compiled again for the fuzzers, with the sanitizers that stop at the first fault.
+FUZZ_FLAGS := -O1 -g -std=gnu11 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
+FUZZ_OBJ   := $(patsubst %.c,$(B)/fuzz/%.o,$(wildcard user/qemulog/*.c user/trace/*.c trace_events/*.c user/base/*.c))
+$(B)/fuzz/%.o: %.c
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(CPPFLAGS) $(PKG_CFLAGS) $(FUZZ_FLAGS) -MMD -MP -c -o $@ $<
+
+$(B)/tests/fuzz/fuzz_%: $(B)/fuzz/tests/fuzz/fuzz_%.o $(FUZZ_OBJ)
+	$(call msg,FUZZ,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
+
+.PHONY: deps unit lab e2e lint fuzz check bench demo
+deps: ## install the Debian packages that are missing (packages.txt)
+	$(Q)tests/lib/deps.sh
+
+lint: ## the rules of the house
+	$(Q)tests/run $(LINT)
+
+unit: $(UNIT) ## unit tests: no root, seconds
+	$(Q)tests/run $(UNIT)
+
+lab: all $(LAB) $(B)/tests/bench/kvmgen ## tests on this kernel: namespaces, taps, BPF (root)
+	$(Q)tests/run $(LAB)
+
+e2e: all ## whole labs (root)
+	$(Q)tests/run $(E2E)
+
+fuzz: $(FUZZ) ## each fuzzer for FUZZ_SECONDS
+	$(Q)FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run tests/fuzz/run.sh
+
+bench: deps ## figures beside their peers, in one run (root)
+	$(Q)$(MAKE) --no-print-directory bench-run
+.PHONY: bench-run
+bench-run: all $(BENCH)
+	$(Q)tests/bench/run.sh
+
+# In two steps: what is built is known only when the packages are there.
+check: deps ## everything that can be tested here (root); the last line counts
+	$(Q)$(MAKE) --no-print-directory -j$(shell nproc) check-build
+	$(Q)FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run $(LINT) $(UNIT) tests/fuzz/run.sh $(LAB) $(E2E)
+.PHONY: check-build
+check-build: all $(UNIT) $(FUZZ) $(LAB) $(BENCH)
+
+demo: deps ## the main job with one pair, and where to look at the result (root)
+	$(Q)$(MAKE) --no-print-directory -j$(shell nproc) all
+	$(Q)rm -rf $(B)/demo
+	$(Q)$(B)/hsbpf collect --l2vm 1 --iperf3time 5 --out $(B)/demo
+	@echo "look at it:"
+	@echo "  less $(B)/demo/hsbpf_iperf3_vm_1_log_0.txt                      QEMU's IOMMU log of L1"
+	@echo "  babeltrace2 $(B)/demo/hsbpf_iperf3_vm_1_log_0/trace/host | less  each packet on the taps"
+	@echo "  $(B)/hsbpf show $(B)/demo/hsbpf_iperf3_vm_1_log_0                this table again"
+
+# ---- install -----------------------------------------------------------------------------------
+LIBEXEC := $(PREFIX)/libexec/hsbpf
+DATA    := $(PREFIX)/share/hsbpf
+MAN     := $(PREFIX)/share/man/man1
+# What has an installed path compiled in is made again when PREFIX changes.
+$(B)/prefix: FORCE
+	$(Q)mkdir -p $(B)
+	$(Q)echo '$(PREFIX)' | cmp -s - $@ || echo '$(PREFIX)' > $@
+.PHONY: FORCE
+$(B)/orchestrate/images.o $(B)/user/cmd/lab_options.o: CPPFLAGS += -DHS_LIBEXECDIR='"$(LIBEXEC)"' -DHS_DATADIR='"$(DATA)"'
+$(B)/orchestrate/images.o $(B)/user/cmd/lab_options.o: $(B)/prefix
+
+.PHONY: install uninstall
+install: all ## install below PREFIX (/usr/local), staged in DESTDIR
+	install -D -m 755 $(B)/hsbpf $(DESTDIR)$(PREFIX)/bin/hsbpf
+	install -D -m 755 $(B)/hsbpf-init $(DESTDIR)$(LIBEXEC)/hsbpf-init
+	install -d $(DESTDIR)$(DATA) $(DESTDIR)$(MAN) $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	install -m 644 trace_events/*.events $(DESTDIR)$(DATA)
+	$(Q)$(B)/hsbpf gen man > $(DESTDIR)$(MAN)/hsbpf.1
+	$(Q)$(B)/hsbpf gen verbs | while read -r verb; do \
+		$(B)/hsbpf gen man "$$verb" > "$(DESTDIR)$(MAN)/hsbpf-$$(echo "$$verb" | tr ' ' -).1"; done
+	$(Q)$(B)/hsbpf gen completion > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/hsbpf
+
+uninstall: ## remove what install put there
+	rm -f $(DESTDIR)$(PREFIX)/bin/hsbpf $(DESTDIR)$(MAN)/hsbpf.1 $(DESTDIR)$(MAN)/hsbpf-*.1
+	rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/hsbpf
+	rm -rf $(DESTDIR)$(LIBEXEC) $(DESTDIR)$(DATA)
 
 # ---- house keeping -----------------------------------------------------------------------------
 .PHONY: clean help
@@ -86,6 +181,6 @@ clean: ## remove build/
 	rm -rf $(B)
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

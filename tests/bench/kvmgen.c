@@ -31,8 +31,8 @@ static uint64_t now_ns(void)
 static int give_code(int vm, uint32_t out_nr)
 {
 	/* mov ecx,N ; again: out 0x80,al ; dec ecx ; jnz again ; hlt */
-	const uint8_t code[] = { 0x66, 0xb9, out_nr, out_nr >> 8, out_nr >> 16, out_nr >> 24, 0xe6, 0x80, 0x66, 0x49,
-				 0x75, 0xfa, 0xf4 };
+	const uint8_t code[] = { 0x66, 0xb9, out_nr, out_nr >> 8, out_nr >> 16, out_nr >> 24, 0xe6,
+				 0x80, 0x66, 0x49,   0x75,	  0xfa,		0xf4 };
 	void *memory = mmap(NULL, 0x1000, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct kvm_userspace_memory_region region = {
 		.guest_phys_addr = CODE_ADDRESS,

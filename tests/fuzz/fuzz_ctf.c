@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Any bytes as a stream file (or, when the first byte is odd, as metadata): the reader ends, stays inside them and
- * accounts for no more bytes than there are. Run for N seconds, without the reader's messages:
+ * Any bytes as a stream file (or, when the first byte is odd, as metadata): the reader ends, stays inside
+ * them and accounts for no more bytes than there are. Run for N seconds, without the reader's messages:
  *     build/tests/fuzz/fuzz_ctf -max_total_time=N -close_fd_mask=2
  */
 #include <fcntl.h>

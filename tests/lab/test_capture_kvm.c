@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Capture of KVM events against kvmgen, which makes a known number of them: nothing recorded twice, nothing missed,
- * every loss counted, and babeltrace2 agrees. Needs root and a /dev/kvm that runs kvmgen.
+ * Capture of KVM events against kvmgen, which makes a known number of them: nothing recorded twice, nothing
+ * missed, every loss counted, and babeltrace2 agrees. Needs root and a /dev/kvm that runs kvmgen.
  */
 #include <errno.h>
 #include <libgen.h>
@@ -67,8 +67,8 @@ static int run_kvmgen(struct hs_capture *capture, pid_t pid, int gate, int drain
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-static int open_capture(const char *name, size_t ring_bytes, unsigned int flags, char *trace, size_t trace_bytes,
-			struct hs_capture **out)
+static int open_capture(const char *name, size_t ring_bytes, unsigned int flags, char *trace,
+			size_t trace_bytes, struct hs_capture **out)
 {
 	char reason[256] = "";
 	struct hs_capture_config config = { .trace_dir = trace,
@@ -119,16 +119,18 @@ static void check_trace(const struct hs_capture *capture, const char *trace, boo
 		lost += counts.ring_lost + counts.disk_lost;
 		if (!counts.recorded && !read->read[hs_events[i].id])
 			continue;
-		lab_equal(read->read[hs_events[i].id], counts.recorded, "reader finds every %s", hs_events[i].name);
+		lab_equal(read->read[hs_events[i].id], counts.recorded, "reader finds every %s",
+			  hs_events[i].name);
 		if (has_babeltrace)
-			lab_equal(printed.events[hs_events[i].id], counts.recorded, "babeltrace2 finds every %s",
-				  hs_events[i].name);
+			lab_equal(printed.events[hs_events[i].id], counts.recorded,
+				  "babeltrace2 finds every %s", hs_events[i].name);
 	}
 	if (has_babeltrace && is_lossless)
 		lab_equal(printed.complaints, 0, "babeltrace2 has nothing to complain about");
 	lab_equal(steps_back, 0, "the merged trace never steps back in time");
 	lab_equal(read->discarded, lost, "the trace says how many events were lost");
-	lab_equal(read->torn_packets + read->corrupt_streams + read->unread_bytes, 0, "every byte of the trace is read");
+	lab_equal(read->torn_packets + read->corrupt_streams + read->unread_bytes, 0,
+		  "every byte of the trace is read");
 }
 
 static void check_pio_fields(const char *trace, uint32_t tgid)
@@ -156,7 +158,8 @@ static void check_exits(const struct hs_capture *capture)
 	uint64_t exits = counts_of(capture, HS_EVENT_kvm_exit).recorded;
 
 	if (!entries && !exits)
-		lab_skip("every kvm_entry has its kvm_exit", "this host's KVM enters no guest through VMX or SVM");
+		lab_skip("every kvm_entry has its kvm_exit",
+			 "this host's KVM enters no guest through VMX or SVM");
 	else
 		lab_ok(entries == exits && exits >= OUT_NR, "every kvm_entry has its kvm_exit");
 }
@@ -202,9 +205,11 @@ static void test_ring_overflow_is_counted_exactly(void)
 	lab_equal(run_kvmgen(capture, pid, gate, 20), 0, "kvmgen runs watched through the smallest ring");
 	pio = counts_of(capture, HS_EVENT_kvm_pio);
 	exits = counts_of(capture, HS_EVENT_kvm_userspace_exit);
-	lab_ok(pio.ring_lost > 0 && pio.recorded > 0, "the ring was too small for all and large enough for some");
+	lab_ok(pio.ring_lost > 0 && pio.recorded > 0,
+	       "the ring was too small for all and large enough for some");
 	lab_equal(pio.recorded + pio.ring_lost, OUT_NR, "kvm_pio: recorded + lost = produced");
-	lab_equal(exits.recorded + exits.ring_lost, OUT_NR + 1, "kvm_userspace_exit: recorded + lost = produced");
+	lab_equal(exits.recorded + exits.ring_lost, OUT_NR + 1,
+		  "kvm_userspace_exit: recorded + lost = produced");
 	check_trace(capture, trace, false);
 }
 
@@ -223,7 +228,8 @@ static void test_others_are_not_recorded(void)
 	hs_capture_watch_process(capture, pid);
 	hs_capture_unwatch_process(capture, pid);
 	lab_equal(run_kvmgen(capture, pid, gate, 5), 0, "kvmgen runs unwatched");
-	lab_equal(counts_of(capture, HS_EVENT_kvm_pio).recorded, 0, "a process not watched any more is not recorded");
+	lab_equal(counts_of(capture, HS_EVENT_kvm_pio).recorded, 0,
+		  "a process not watched any more is not recorded");
 }
 
 static void test_host_wide_needs_no_watching(void)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Mapping REALTIME to BOOTTIME on synthetic clocks whose truth is known: the true time must lie within the bound
- * that the mapping states, and the bound must be of use.
+ * Mapping REALTIME to BOOTTIME on synthetic clocks whose truth is known: the true time must lie within the
+ * bound that the mapping states, and the bound must be of use.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -29,7 +29,8 @@ static uint64_t real_at(const struct truth *truth, uint64_t boot_ns)
 {
 	int64_t drift = (int64_t)boot_ns * truth->drift_ppm / 1000000;
 
-	return EPOCH + boot_ns + drift + (truth->step_ns && boot_ns >= truth->step_at_ns ? truth->step_ns : 0);
+	return EPOCH + boot_ns + drift +
+	       (truth->step_ns && boot_ns >= truth->step_at_ns ? truth->step_ns : 0);
 }
 
 /* Samples every second from 10 s on; the other clock is read somewhere within the width. */
@@ -79,8 +80,10 @@ static void test_steady_clock_maps_within_the_sampling_width(void **state)
 static void test_drift_of_200_ppm_is_followed(void **state)
 {
 	(void)state;
-	assert_true(check_bounds(&(struct truth){ .drift_ppm = 200 }, 10 * SECOND, 29 * SECOND, 0) <= 5 * WIDTH);
-	assert_true(check_bounds(&(struct truth){ .drift_ppm = -200 }, 10 * SECOND, 29 * SECOND, 0) <= 5 * WIDTH);
+	assert_true(check_bounds(&(struct truth){ .drift_ppm = 200 }, 10 * SECOND, 29 * SECOND, 0) <=
+		    5 * WIDTH);
+	assert_true(check_bounds(&(struct truth){ .drift_ppm = -200 }, 10 * SECOND, 29 * SECOND, 0) <=
+		    5 * WIDTH);
 }
 
 static void test_quantised_times_add_their_unit(void **state)
@@ -176,7 +179,8 @@ static void test_this_machines_clocks_map_to_each_other(void **state)
 	assert_int_equal(hs_clock_list_append(&list, &first), 0);
 	assert_int_equal(hs_clock_list_append(&list, &third), 0);
 	assert_int_equal(hs_clock_real_to_boot(&list, second.real_ns, 0, &boot, &error), 0);
-	assert_in_range(boot, second.boot_ns - error - second.width_ns, second.boot_ns + error + second.width_ns);
+	assert_in_range(boot, second.boot_ns - error - second.width_ns,
+			second.boot_ns + error + second.width_ns);
 	hs_clock_list_clear(&list);
 }
 

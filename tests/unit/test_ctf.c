@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The CTF writer and reader against each other and against broken files. (babeltrace2 as the judge: tests/lab.)
+ * The CTF writer and reader against each other and against broken files. (babeltrace2 as the judge:
+ * tests/lab.)
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -33,7 +34,9 @@ struct fixture {
 static int set_up(void **state)
 {
 	struct fixture *fixture = calloc(1, sizeof(*fixture));
-	struct hs_ctf_writer_config config = { .dir = fixture->trace, .machine = "l2-0", .clock_offset_ns = -5 };
+	struct hs_ctf_writer_config config = { .dir = fixture->trace,
+					       .machine = "l2-0",
+					       .clock_offset_ns = -5 };
 
 	hs_log_set_level(HS_LOG_ERR);
 	strcpy(fixture->dir, "/tmp/hsbpf-ctf-XXXXXX");
@@ -64,7 +67,8 @@ static int tear_down(void **state)
 
 static struct hs_event_kvm_pio pio_at(uint64_t ts)
 {
-	return (struct hs_event_kvm_pio){ .header = { .ts = ts, .id = HS_EVENT_kvm_pio, .tid = 3 }, .port = (uint32_t)ts };
+	return (struct hs_event_kvm_pio){ .header = { .ts = ts, .id = HS_EVENT_kvm_pio, .tid = 3 },
+					  .port = (uint32_t)ts };
 }
 
 static void add_pio(struct fixture *fixture, uint64_t ts)
@@ -75,14 +79,15 @@ static void add_pio(struct fixture *fixture, uint64_t ts)
 }
 
 /* One packet with a kvm_pio at each of the times. */
-static void write_packet(struct fixture *fixture, uint32_t cpu, uint64_t lost, size_t ts_nr, const uint64_t *ts)
+static void write_packet(struct fixture *fixture, uint32_t cpu, uint64_t lost, size_t ts_nr,
+			 const uint64_t *ts)
 {
 	assert_int_equal(hs_ctf_writer_begin(fixture->writer, cpu), 0);
 	for (size_t i = 0; i < ts_nr; i++)
 		add_pio(fixture, ts[i]);
 	hs_ctf_writer_end(fixture->writer, lost);
 }
-#define WRITE(cpu, lost, ...)                                                                      \
+#define WRITE(cpu, lost, ...) \
 	write_packet(fixture, cpu, lost, sizeof((uint64_t[]){ __VA_ARGS__ }) / 8, (uint64_t[]){ __VA_ARGS__ })
 
 static void stream_path(const struct fixture *fixture, unsigned int cpu, char *path, size_t path_bytes)
@@ -113,7 +118,7 @@ static void expect_times(const struct fixture *fixture, struct hs_ctf_reader_cou
 	assert_int_equal(hs_ctf_reader_next(reader, &record), 0);
 	*counts = *hs_ctf_reader_counts(reader);
 }
-#define EXPECT(counts, ...)                                                                        \
+#define EXPECT(counts, ...) \
 	expect_times(fixture, counts, sizeof((uint64_t[]){ __VA_ARGS__ }) / 8, (uint64_t[]){ __VA_ARGS__ })
 
 static void test_cpus_are_merged_by_time(void **state)
@@ -128,7 +133,8 @@ static void test_cpus_are_merged_by_time(void **state)
 	EXPECT(&counts, 10, 20, 30, 40, 50, 55, 60, 70);
 	assert_int_equal(counts.read[HS_EVENT_kvm_pio], 8);
 	assert_int_equal(counts.packets, 4);
-	assert_int_equal(counts.torn_packets + counts.corrupt_streams + counts.unread_bytes + counts.steps_back, 0);
+	assert_int_equal(
+		counts.torn_packets + counts.corrupt_streams + counts.unread_bytes + counts.steps_back, 0);
 	assert_int_equal(hs_ctf_writer_counts(fixture->writer)->recorded[HS_EVENT_kvm_pio], 8);
 }
 
@@ -142,14 +148,16 @@ static void test_every_event_comes_back_as_it_was_written(void **state)
 	assert_int_equal(hs_ctf_writer_begin(fixture->writer, 1), 0);
 	for (unsigned int i = 0; i < hs_event_nr; i++) {
 		memset(record, 0x10 + i, sizeof(record));
-		*(struct hs_event_header *)record = (struct hs_event_header){ .ts = 100 + i, .id = hs_events[i].id };
+		*(struct hs_event_header *)record = (struct hs_event_header){ .ts = 100 + i,
+									      .id = hs_events[i].id };
 		assert_int_equal(hs_ctf_writer_add(fixture->writer, record, sizeof(record)), 0);
 	}
 	hs_ctf_writer_end(fixture->writer, 0);
 	reader = open_reader(fixture);
 	for (unsigned int i = 0; i < hs_event_nr; i++) {
 		memset(record, 0x10 + i, sizeof(record));
-		*(struct hs_event_header *)record = (struct hs_event_header){ .ts = 100 + i, .id = hs_events[i].id };
+		*(struct hs_event_header *)record = (struct hs_event_header){ .ts = 100 + i,
+									      .id = hs_events[i].id };
 		assert_int_equal(hs_ctf_reader_next(reader, &got), 1);
 		assert_ptr_equal(got.event, &hs_events[i]);
 		assert_int_equal(got.cpu, 1);
@@ -287,7 +295,8 @@ static void test_unknown_event_ends_its_stream_and_is_counted(void **state)
 
 	WRITE(0, 0, 10, 20, 30);
 	stream_path(fixture, 0, path, sizeof(path));
-	overwrite(path, sizeof(struct hs_ctf_packet) + PIO_BYTES + offsetof(struct hs_event_header, id), 0xfff, 2);
+	overwrite(path, sizeof(struct hs_ctf_packet) + PIO_BYTES + offsetof(struct hs_event_header, id),
+		  0xfff, 2);
 	EXPECT(&counts, 10);
 	assert_int_equal(counts.corrupt_streams, 1);
 	assert_int_equal(counts.unread_bytes, 2 * PIO_BYTES);

@@ -1,0 +1,23 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Each fuzzer for FUZZ_SECONDS (10); a crash, a leak or a mismatch fails, and its input is printed.
+set -u
+n=0
+for source in tests/fuzz/fuzz_*.c; do
+	name=$(basename "$source" .c)
+	work=$(mktemp -d)
+	seeds=()
+	[ "$name" = fuzz_qemulog ] && seeds=(-seed_inputs=tests/data/qemulog_lines.txt)
+	n=$((n + 1))
+	if "build/tests/fuzz/$name" -max_total_time="${FUZZ_SECONDS:-10}" -max_len=6000 -artifact_prefix="$work/" \
+		"${seeds[@]}" "$work" >"$work/log" 2>&1; then
+		echo "ok $n - $name finds nothing in ${FUZZ_SECONDS:-10} s"
+	else
+		echo "not ok $n - $name finds nothing in ${FUZZ_SECONDS:-10} s"
+		tail -30 "$work/log" | sed 's/^/# /'
+		for artifact in "$work"/crash-* "$work"/leak-* "$work"/timeout-*; do
+			[ -f "$artifact" ] && { echo "# $artifact:"; base64 "$artifact" | sed 's/^/#   /'; }
+		done
+	fi
+	rm -rf "$work"
+done
