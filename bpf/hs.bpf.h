@@ -59,7 +59,7 @@ extern struct hs_taps taps SEC(".maps");
 
 /* Set before loading. */
 extern const volatile __u64 fill_mark_bytes; /* a ring filled up to here wakes the collector */
-extern const volatile bool host_wide;	   /* every VM of the host, not only those in tgids */
+extern const volatile bool host_wide;	     /* every VM of the host, not only those in tgids */
 
 /* Reads what both sides have room for. The asm keeps compare and use in one register, for the verifier. */
 static __always_inline void hs_read_bounded(void *to, u64 to_bytes, u64 from, u64 from_bytes)
@@ -88,21 +88,21 @@ static __always_inline u64 hs_submit_flags(void *ring, u64 record_bytes)
 {
 	u64 used = bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA);
 
-	return used >= fill_mark_bytes && used - record_bytes < fill_mark_bytes ? BPF_RB_FORCE_WAKEUP :
-										     BPF_RB_NO_WAKEUP;
+	return used >= fill_mark_bytes && used - record_bytes < fill_mark_bytes ? BPF_RB_FORCE_WAKEUP
+										: BPF_RB_NO_WAKEUP;
 }
 
 /*
  * hs_emit(kvm_entry, .vcpu_id = id, ...): fields that are not named become 0. The time is taken after the
- * reservation: whoever interrupts in between stands behind us in the ring with an earlier time, and is complete
- * when we are, so that the collector always has the whole stretch to sort.
+ * reservation: whoever interrupts in between stands behind us in the ring with an earlier time, and is
+ * complete when we are, so that the collector always has the whole stretch to sort.
  */
 #define hs_emit(name, ...)                                                                                \
 	({                                                                                                \
 		u32 cpu_ = bpf_get_smp_processor_id();                                                    \
 		void *ring_ = bpf_map_lookup_elem(&rings, &cpu_);                                         \
-		struct hs_event_##name *record_ =                                                         \
-			ring_ ? bpf_ringbuf_reserve(ring_, sizeof(*record_), 0) : NULL;                   \
+		struct hs_event_##name *record_ = ring_ ? bpf_ringbuf_reserve(ring_, sizeof(*record_), 0) \
+							: NULL;                                           \
                                                                                                           \
 		if (record_) {                                                                            \
 			*record_ = (struct hs_event_##name){                                              \

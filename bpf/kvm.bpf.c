@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * KVM tracepoints of the watched processes. Handlers run wherever KVM does: the vCPU's thread mostly, for
- * interrupt lines also other threads, kernel workers and interrupts (those have another tgid: seen host-wide only).
+ * interrupt lines also other threads, kernel workers and interrupts (those have another tgid: seen host-wide
+ * only).
  */
 #include "bpf/hs.bpf.h"
 
@@ -47,7 +48,7 @@ int BPF_PROG(on_kvm_userspace_exit, u32 reason, int err)
 	return hs_emit(kvm_userspace_exit, .reason = reason, .err = err, .tgid = tgid);
 }
 
-/* raw_tp: Linux 6.1 refuses tp_btf programs an argument of type `const void *` ("invalid bpf_context access"). */
+/* raw_tp: Linux 6.1 refuses a tp_btf program an argument of type `const void *`. */
 SEC("raw_tp/kvm_pio")
 int BPF_PROG(on_kvm_pio, u32 rw, u32 port, u32 size, u32 count, const void *data)
 {
@@ -56,7 +57,8 @@ int BPF_PROG(on_kvm_pio, u32 rw, u32 port, u32 size, u32 count, const void *data
 	if (!is_watched(&tgid))
 		return 0;
 	hs_read_bounded(&val, sizeof(val), (u64)data, size);
-	return hs_emit(kvm_pio, .rw = rw, .port = port, .size = size, .count = count, .val = val, .tgid = tgid);
+	return hs_emit(kvm_pio, .rw = rw, .port = port, .size = size, .count = count, .val = val,
+		       .tgid = tgid);
 }
 
 SEC("tp_btf/kvm_mmio")

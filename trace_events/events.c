@@ -17,7 +17,8 @@
 	;
 #include "trace_events/enums.def"
 
-#define ENUM(list) static const struct hs_enum enum_##list = { #list, values_##list, ARRAY_SIZE(values_##list) };
+#define ENUM(list)                                                                                 \
+	static const struct hs_enum enum_##list = { #list, values_##list, ARRAY_SIZE(values_##list) };
 #define VALUE(number, text)
 #define END_ENUM(list)
 #include "trace_events/enums.def"
@@ -111,7 +112,7 @@ const char *hs_enum_text(const struct hs_enum *list, uint64_t value)
 	return NULL;
 }
 
-/* Names, addresses and enum values are words of our own tables: nothing to escape. Hex stays a JSON number. */
+/* All words come from our own tables: nothing to escape. */
 static void print_value(FILE *file, const struct hs_field *field, uint64_t value)
 {
 	const char *text = field->list ? hs_enum_text(field->list, value) : NULL;
@@ -119,8 +120,8 @@ static void print_value(FILE *file, const struct hs_field *field, uint64_t value
 	if (text)
 		fprintf(file, "\"%s\"", text);
 	else if (field->format == HS_FORMAT_IPV4)
-		fprintf(file, "\"%u.%u.%u.%u\"", (uint8_t)(value >> 24), (uint8_t)(value >> 16), (uint8_t)(value >> 8),
-			(uint8_t)value);
+		fprintf(file, "\"%u.%u.%u.%u\"", (uint8_t)(value >> 24), (uint8_t)(value >> 16),
+			(uint8_t)(value >> 8), (uint8_t)value);
 	else if (field->is_signed)
 		fprintf(file, "%" PRId64, (int64_t)value);
 	else
@@ -131,7 +132,8 @@ void hs_event_print_json(FILE *file, const struct hs_event *event, const void *r
 {
 	const struct hs_event_header *header = record;
 
-	fprintf(file, "{\"event\":\"%s\",\"ts_ns\":%" PRIu64 ",\"tid\":%u", event->name, header->ts, header->tid);
+	fprintf(file, "{\"event\":\"%s\",\"ts_ns\":%" PRIu64 ",\"tid\":%u", event->name, header->ts,
+		header->tid);
 	for (unsigned int i = 0; i < event->field_nr; i++) {
 		fprintf(file, ",\"%s\":", event->fields[i].name);
 		print_value(file, &event->fields[i], hs_field_value(&event->fields[i], record));
@@ -141,13 +143,14 @@ void hs_event_print_json(FILE *file, const struct hs_event *event, const void *r
 
 static void print_event_doc(FILE *file, const struct hs_event *event)
 {
-	fprintf(file, "## %s:%s\n%s. Id %u, %u bytes.\n\n| offset | type | field | meaning |\n|---|---|---|---|\n",
-		event->system, event->name, event->doc, event->id, event->size);
+	fprintf(file, "## %s:%s\n%s. Id %u, %u bytes.\n\n", event->system, event->name, event->doc, event->id,
+		event->size);
+	fputs("| offset | type | field | meaning |\n|---|---|---|---|\n", file);
 	for (unsigned int i = 0; i < event->field_nr; i++) {
 		const struct hs_field *field = &event->fields[i];
 
-		fprintf(file, "| %u | %c%u | %s | %s |\n", field->offset, field->is_signed ? 's' : 'u', 8 * field->size,
-			field->name, field->doc);
+		fprintf(file, "| %u | %c%u | %s | %s |\n", field->offset, field->is_signed ? 's' : 'u',
+			8 * field->size, field->name, field->doc);
 	}
 	fputc('\n', file);
 }

@@ -54,7 +54,8 @@ enum hs_event_id {
 #include "trace_events/events.def"
 
 /* A record is the sum of its parts. The struct's alignment of 8 makes the sum a multiple of 8 too. */
-#define EVENT(id, system, name, doc) _Static_assert(sizeof(struct hs_event_##name) == sizeof(struct hs_event_header)
+#define EVENT(id, system, name, doc)                                                               \
+	_Static_assert(sizeof(struct hs_event_##name) == sizeof(struct hs_event_header)
 #define FIELD_AS(type, member, name, format, doc) +sizeof(HS_TYPE_##type)
 #define END_EVENT(name) , "hs_event_" #name " has implicit padding");
 #include "trace_events/events.def"

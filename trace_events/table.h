@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The events as data, for code that treats them all alike: writers, readers, JSON, documentation. The one table
- * is built from events.def and enums.def at compile time. Included through events.h.
+ * The events as data, for code that treats them all alike: writers, readers, JSON, documentation. The one
+ * table is built from events.def and enums.def at compile time. Included through events.h.
  */
 #ifndef HS_TRACE_EVENTS_TABLE_H
 #define HS_TRACE_EVENTS_TABLE_H

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# First file: a BTF dump in C. Second file: fields.txt. Prints vmlinux.h; a name that is not found is an error.
-# A member of an anonymous struct or union is printed as a member of the type itself: CO-RE looks through those.
+# First file: a BTF dump in C. Second file: fields.txt. Prints vmlinux.h; an unknown name is an error.
+# Members of anonymous structs and unions are printed as the type's own: CO-RE looks through those.
 FNR == 1 { file++ }
 file == 1 && /^struct [a-z_0-9]+ \{$/ { type = $2 }
 file == 1 && /^typedef .*;$/ { name = $NF; sub(/;/, "", name); typedefs[name] = $0 }
@@ -24,7 +24,7 @@ function missing(what) { print "renew: no " what " in this kernel's BTF" >"/dev/
 file == 2 && FNR == 1 {
 	print "/* SPDX-License-Identifier: GPL-2.0-only */"
 	print "/*"
-	print " * The kernel types that the BPF programs read, CO-RE. Made by vmlinux/renew.sh from fields.txt: do not edit."
+	print " * The kernel types that the BPF programs read, CO-RE. Made by renew.sh from fields.txt: do not edit."
 	print " */"
 	print "#ifndef __VMLINUX_H__\n#define __VMLINUX_H__\n"
 	n = split("u8:unsigned char,s8:signed char,u16:unsigned short,s16:short,u32:unsigned int,s32:int," \
@@ -33,7 +33,8 @@ file == 2 && FNR == 1 {
 		split(basic[i], pair, ":")
 		print "typedef " pair[2] " __" pair[1] ";\ntypedef __" pair[1] " " pair[1] ";"
 	}
-	print "#if __STDC_VERSION__ < 202311L\ntypedef _Bool bool;\n#endif\ntypedef __u16 __be16;\ntypedef __u32 __be32;\ntypedef __u32 __wsum;"
+	print "#if __STDC_VERSION__ < 202311L\ntypedef _Bool bool;\n#endif"
+	print "typedef __u16 __be16;\ntypedef __u32 __be32;\ntypedef __u32 __wsum;"
 	print "typedef unsigned int sk_buff_data_t;\n"
 	print "#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)\n"
 }

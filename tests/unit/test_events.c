@@ -58,7 +58,8 @@ static void test_released_events_keep_their_ids_and_sizes(void **state)
 	} released[] = {
 		{ "kvm_exit", 1, 64 },	      { "kvm_entry", 2, 24 },	      { "kvm_userspace_exit", 3, 24 },
 		{ "kvm_pio", 4, 40 },	      { "kvm_mmio", 5, 40 },	      { "kvm_set_irq", 6, 32 },
-		{ "kvm_msi_set_irq", 7, 32 }, { "kvm_inj_virq", 8, 32 },      { "net_dev_start_xmit", 16, 56 },
+		{ "kvm_msi_set_irq", 7, 32 }, { "kvm_inj_virq", 8, 32 },
+		{ "net_dev_start_xmit", 16, 56 },
 		{ "netif_receive_skb", 17, 56 }, { "net_dev_xmit", 18, 32 },
 	};
 
@@ -95,7 +96,7 @@ static char *json_of(const struct hs_event *event, const void *record)
 
 static void test_json_names_enum_values_and_addresses(void **state)
 {
-	struct hs_event_netif_receive_skb packet = { .header = { .ts = 5, .id = HS_EVENT_netif_receive_skb, .tid = 6 },
+	struct hs_event_netif_receive_skb packet = { .header = { .ts = 5, .tid = 6 },
 						     .role = HS_ROLE_CLIENT,
 						     .saddr = 0xac100014 };
 	struct hs_event_kvm_userspace_exit exit = { .reason = 2, .err = -4, .tgid = 9 };
@@ -103,7 +104,8 @@ static void test_json_names_enum_values_and_addresses(void **state)
 	scoped(mem) char *exit_json = json_of(hs_event_find(HS_EVENT_kvm_userspace_exit), &exit);
 
 	(void)state;
-	assert_non_null(strstr(packet_json, "{\"event\":\"netif_receive_skb\",\"ts_ns\":5,\"tid\":6,\"ifindex\":0,"));
+	assert_non_null(strstr(packet_json, "{\"event\":\"netif_receive_skb\",\"ts_ns\":5,"
+					    "\"tid\":6,\"ifindex\":0,"));
 	assert_non_null(strstr(packet_json, "\"role\":\"client\""));
 	assert_non_null(strstr(packet_json, "\"saddr\":\"172.16.0.20\""));
 	assert_string_equal(exit_json, "{\"event\":\"kvm_userspace_exit\",\"ts_ns\":0,\"tid\":0,"

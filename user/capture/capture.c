@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A capture: rings, programs and the trace they go to. The collector thread owns all of it; drain makes no system
- * call on maps, because those keep tracepoint programs of the same CPU from running while they last.
+ * A capture: rings, programs and the trace they go to. The collector thread owns all of it; drain makes no
+ * system call on maps, because those keep tracepoint programs of the same CPU from running while they last.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -28,8 +28,8 @@ struct hs_capture {
 	struct hs_ctf_writer *writer;
 	struct hs_ring *rings; /* one per CPU */
 	uint32_t cpu_nr;
-	uint32_t ring_nr; /* opened */
-	int fill_fd;	  /* epoll over the rings */
+	uint32_t ring_nr;     /* opened */
+	int fill_fd;	      /* epoll over the rings */
 	const uint64_t *lost; /* the `lost` map */
 	size_t lost_bytes;
 	struct hs_tap_key *taps;
@@ -121,7 +121,10 @@ static int open_writer(struct hs_capture *capture, const struct hs_capture_confi
 	return hs_ctf_writer_open(&writer, &capture->writer);
 }
 
-/* The folder last: whatever fails before leaves nothing behind, and the rings hold what is recorded meanwhile. */
+/*
+ * The folder last: whatever fails before leaves nothing behind, and the rings hold what is recorded
+ * meanwhile.
+ */
 static int open_parts(struct hs_capture *capture, const struct hs_capture_config *config, char *reason,
 		      size_t reason_bytes)
 {
@@ -177,7 +180,8 @@ int hs_capture_watch_process(struct hs_capture *capture, pid_t tgid)
 	uint32_t key = tgid;
 	uint8_t value = 1;
 
-	if (bpf_map_update_elem(bpf_map__fd(hs_probes_bpf(capture->probes)->maps.tgids), &key, &value, BPF_ANY))
+	if (bpf_map_update_elem(bpf_map__fd(hs_probes_bpf(capture->probes)->maps.tgids), &key, &value,
+				BPF_ANY))
 		return hs_fail(-errno, "cannot watch process %d:", tgid);
 	return 0;
 }
@@ -186,7 +190,8 @@ int hs_capture_unwatch_process(struct hs_capture *capture, pid_t tgid)
 {
 	uint32_t key = tgid;
 
-	if (bpf_map_delete_elem(bpf_map__fd(hs_probes_bpf(capture->probes)->maps.tgids), &key) && errno != ENOENT)
+	if (bpf_map_delete_elem(bpf_map__fd(hs_probes_bpf(capture->probes)->maps.tgids), &key) &&
+	    errno != ENOENT)
 		return hs_fail(-errno, "cannot stop watching process %d:", tgid);
 	return 0;
 }
@@ -207,7 +212,8 @@ int hs_capture_watch_tap(struct hs_capture *capture, uint32_t netns_inum, uint32
 		return -ENOMEM;
 	capture->taps = taps;
 	if (bpf_map_update_elem(taps_fd(capture), &key, &value, BPF_NOEXIST))
-		return hs_fail(-errno, "cannot watch interface %u of network namespace %u:", ifindex, netns_inum);
+		return hs_fail(-errno, "cannot watch interface %u of network namespace %u:", ifindex,
+			       netns_inum);
 	taps[capture->tap_nr++] = key;
 	return 0;
 }
@@ -334,14 +340,16 @@ size_t hs_capture_tap_nr(const struct hs_capture *capture)
 	return capture->tap_nr;
 }
 
-int hs_capture_tap_counts(const struct hs_capture *capture, size_t index, struct hs_capture_tap_counts *counts)
+int hs_capture_tap_counts(const struct hs_capture *capture, size_t index,
+			  struct hs_capture_tap_counts *counts)
 {
 	struct hs_tap_value value;
 
 	if (index >= capture->tap_nr)
 		return -ENOENT;
 	if (bpf_map_lookup_elem(taps_fd(capture), &capture->taps[index], &value))
-		return hs_fail(-errno, "cannot read the counters of interface %u:", capture->taps[index].ifindex);
+		return hs_fail(-errno,
+			       "cannot read the counters of interface %u:", capture->taps[index].ifindex);
 	*counts = (struct hs_capture_tap_counts){
 		.netns_inum = capture->taps[index].netns_inum,
 		.ifindex = capture->taps[index].ifindex,

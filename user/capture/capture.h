@@ -32,8 +32,9 @@ struct hs_capture_config {
 };
 
 /*
- * Loads and attaches. When nothing can run here: -EPERM (not allowed) or -EOPNOTSUPP (this kernel cannot), with the
- * reason and not said, so that the caller can warn and go on without, and no trace folder. Other errors are said.
+ * Loads and attaches. When nothing can run here: -EPERM (not allowed) or -EOPNOTSUPP (this kernel cannot),
+ * with the reason and not said, so that the caller can warn and go on without, and no trace folder. Other
+ * errors are said.
  */
 int hs_capture_open(const struct hs_capture_config *config, struct hs_capture **out);
 
@@ -42,14 +43,20 @@ int hs_capture_watch_process(struct hs_capture *capture, pid_t tgid);
 /* No more of it. A process that is not watched is fine. */
 int hs_capture_unwatch_process(struct hs_capture *capture, pid_t tgid);
 
-/* Packets on that interface from now on; netns_inum is the st_ino of its /proc/PID/ns/net. 0 or -errno (said). */
+/*
+ * Packets on that interface from now on; netns_inum is the st_ino of its /proc/PID/ns/net. 0 or -errno
+ * (said).
+ */
 int hs_capture_watch_tap(struct hs_capture *capture, uint32_t netns_inum, uint32_t ifindex, uint16_t tenant,
 			 enum hs_role role);
 
 /* Readable (epoll, poll) when a ring passed half its size: drain now rather than at the next tick. */
 int hs_capture_fd(const struct hs_capture *capture);
 
-/* Writes everything that is complete in the rings, at most one packet per CPU and MiB. Call every 10 ms or so. */
+/*
+ * Writes everything that is complete in the rings, at most one packet per CPU and MiB. Call every 10 ms or
+ * so.
+ */
 void hs_capture_drain(struct hs_capture *capture);
 
 /* Detaches and drains what is left. The counts are final after this. Stopping twice is fine. */
@@ -58,7 +65,7 @@ void hs_capture_stop(struct hs_capture *capture);
 void hs_capture_free(struct hs_capture *capture);
 HS_SCOPED(hs_capture, struct hs_capture *, hs_capture_free)
 
-/* ---- counts: recorded + ring_lost + disk_lost is what the handlers produced, exactly, after stopping ---- */
+/* ---- counts: after stopping, recorded + ring_lost + disk_lost is exactly what the handlers produced ---- */
 
 struct hs_capture_event_counts {
 	uint64_t recorded;  /* in the trace */
@@ -76,8 +83,8 @@ struct hs_capture_tap_counts {
 	uint16_t tenant;
 	enum hs_role role;
 	/*
-	 * Seen by the handlers, lost or not. to_guest - refused is what the interface calls tx once the guest has
-	 * read it; from_guest is its rx.
+	 * Seen by the handlers, lost or not. to_guest - refused is what the interface calls tx once the guest
+	 * has read it; from_guest is its rx.
 	 */
 	uint64_t to_guest_packets, to_guest_bytes;
 	uint64_t from_guest_packets, from_guest_bytes;
@@ -93,7 +100,8 @@ uint32_t hs_capture_cpu_nr(const struct hs_capture *capture);
 
 size_t hs_capture_tap_nr(const struct hs_capture *capture);
 /* The tap watched as number `index`. -ENOENT: not so many are watched. */
-int hs_capture_tap_counts(const struct hs_capture *capture, size_t index, struct hs_capture_tap_counts *counts);
+int hs_capture_tap_counts(const struct hs_capture *capture, size_t index,
+			  struct hs_capture_tap_counts *counts);
 
 /* Wanted events that this kernel cannot give, with reasons; valid until freed. */
 const struct hs_probe_missing *hs_capture_missing(const struct hs_capture *capture, size_t *missing_nr);

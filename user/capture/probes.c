@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Loading and attaching, program by program. libbpf loads all or nothing, so what the kernel cannot have is found
- * before (its tracepoint is not in BTF or tracefs) or by trying again without the program that was rejected.
+ * Loading and attaching, program by program. libbpf loads all or nothing, so what the kernel cannot have is
+ * found before (its tracepoint is not in BTF or tracefs) or by trying again without the program that was
+ * rejected.
  */
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
@@ -48,8 +49,9 @@ static const struct hs_event *event_of(const struct bpf_program *program)
 {
 	const char *name = bpf_program__name(program);
 
-	return strncmp(name, PROGRAM_PREFIX, strlen(PROGRAM_PREFIX)) ? NULL :
-								       hs_event_find_name(name + strlen(PROGRAM_PREFIX));
+	return strncmp(name, PROGRAM_PREFIX, strlen(PROGRAM_PREFIX))
+		       ? NULL
+		       : hs_event_find_name(name + strlen(PROGRAM_PREFIX));
 }
 
 static bool is_classic(const struct bpf_program *program)
@@ -57,8 +59,9 @@ static bool is_classic(const struct bpf_program *program)
 	return bpf_program__type(program) == BPF_PROG_TYPE_TRACEPOINT;
 }
 
-__attribute__((format(printf, 3, 4))) static void set_missing(struct hs_probes *probes, const struct hs_event *event,
-							       const char *format, ...)
+__attribute__((format(printf, 3, 4))) static void set_missing(struct hs_probes *probes,
+							      const struct hs_event *event,
+							      const char *format, ...)
 {
 	struct hs_probe_missing *missing;
 	va_list args;
@@ -101,16 +104,18 @@ static void find_missing(struct hs_probes *probes, struct bpf_object *object, st
 
 	if (libbpf_get_error(module))
 		module = NULL;
-	bpf_object__for_each_program(program, object) {
+	bpf_object__for_each_program (program, object) {
 		const struct hs_event *event = event_of(program);
 
 		if (!event || !is_wanted(&probes->config, event))
 			continue;
 		if (!is_classic(program)) {
 			if (!has_btf_tracepoint(vmlinux, module, event->name))
-				set_missing(probes, event, "this kernel has no tracepoint of that name (in BTF)");
+				set_missing(probes, event,
+					    "this kernel has no tracepoint of that name (in BTF)");
 		} else if (probes->tracefs_fd < 0) {
-			set_missing(probes, event, "tracefs cannot be opened: %s", strerror(-probes->tracefs_fd));
+			set_missing(probes, event, "tracefs cannot be opened: %s",
+				    strerror(-probes->tracefs_fd));
 		} else if (hs_tracefs_event_id(probes->tracefs_fd, event->system, event->name) < 0) {
 			set_missing(probes, event, "this kernel has no tracepoint of that name (in tracefs)");
 		}
@@ -129,7 +134,7 @@ static int open_bpf(struct hs_probes *probes)
 	bpf->rodata->host_wide = probes->config.host_wide;
 	bpf_map__set_max_entries(bpf->maps.rings, probes->config.cpu_nr);
 	bpf_map__set_max_entries(bpf->maps.lost, probes->config.cpu_nr * HS_EVENT_ID_NR);
-	bpf_object__for_each_program(program, bpf->obj) {
+	bpf_object__for_each_program (program, bpf->obj) {
 		const struct hs_event *event = event_of(program);
 
 		if (!event || !is_wanted(&probes->config, event) || probes->is_missing[event->id]) {
@@ -178,7 +183,7 @@ static bool has_any_to_load(const struct bpf_object *object)
 {
 	struct bpf_program *program;
 
-	bpf_object__for_each_program(program, object) {
+	bpf_object__for_each_program (program, object) {
 		if (bpf_program__autoload(program))
 			return true;
 	}
@@ -246,7 +251,8 @@ static int find_all_missing(struct hs_probes *probes, char *reason, size_t reaso
 	return 0;
 }
 
-int hs_probes_load(const struct hs_probes_config *config, char *reason, size_t reason_bytes, struct hs_probes **out)
+int hs_probes_load(const struct hs_probes_config *config, char *reason, size_t reason_bytes,
+		   struct hs_probes **out)
 {
 	scoped(hs_probes) struct hs_probes *probes = calloc(1, sizeof(*probes));
 	int err;
@@ -293,13 +299,14 @@ int hs_probes_attach(struct hs_probes *probes, char *reason, size_t reason_bytes
 	struct bpf_program *program;
 	int attached = 0, err = 0;
 
-	bpf_object__for_each_program(program, probes->bpf->obj) {
+	bpf_object__for_each_program (program, probes->bpf->obj) {
 		const struct hs_event *event = event_of(program);
 		struct bpf_link *link;
 
 		if (!bpf_program__autoload(program))
 			continue;
-		link = is_classic(program) ? attach_classic(probes, program, event) : bpf_program__attach(program);
+		link = is_classic(program) ? attach_classic(probes, program, event)
+					   : bpf_program__attach(program);
 		if (!link) {
 			err = -errno;
 			set_missing(probes, event, "cannot be attached: %s", strerror(-err));
@@ -310,15 +317,15 @@ int hs_probes_attach(struct hs_probes *probes, char *reason, size_t reason_bytes
 	}
 	if (attached)
 		return 0;
-	return err == -EPERM || err == -EACCES ? explain(reason, reason_bytes, err) :
-						 explain_none(probes, reason, reason_bytes);
+	return err == -EPERM || err == -EACCES ? explain(reason, reason_bytes, err)
+					       : explain_none(probes, reason, reason_bytes);
 }
 
 static void read_missed(struct hs_probes *probes)
 {
 	struct bpf_program *program;
 
-	bpf_object__for_each_program(program, probes->bpf->obj) {
+	bpf_object__for_each_program (program, probes->bpf->obj) {
 		struct bpf_prog_info info = { 0 };
 		uint32_t info_bytes = sizeof(info);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The BPF programs: which of them this kernel can run, loading those, attaching and detaching them. A program is
- * called on_<event>; whatever cannot run is listed with its reason. Used by capture.c, one thread.
+ * The BPF programs: which of them this kernel can run, loading those, attaching and detaching them. A program
+ * is called on_<event>; whatever cannot run is listed with its reason. Used by capture.c, one thread.
  */
 #ifndef HS_CAPTURE_PROBES_H
 #define HS_CAPTURE_PROBES_H
@@ -17,9 +17,9 @@ struct hsbpf_bpf;
 struct hs_probes;
 
 struct hs_probes_config {
-	uint32_t cpu_nr;	  /* highest possible CPU + 1 */
+	uint32_t cpu_nr; /* highest possible CPU + 1 */
 	uint64_t fill_mark_bytes;
-	bool kvm, tap;		  /* which events are wanted */
+	bool kvm, tap; /* which events are wanted */
 	bool host_wide;
 };
 
@@ -29,10 +29,11 @@ struct hs_probe_missing {
 };
 
 /*
- * Loads what is wanted and possible. -EPERM: not allowed here; -EOPNOTSUPP: this kernel can run none of it. Says
- * nothing; one line of explanation is in `reason`.
+ * Loads what is wanted and possible. -EPERM: not allowed here; -EOPNOTSUPP: this kernel can run none of it.
+ * Says nothing; one line of explanation is in `reason`.
  */
-int hs_probes_load(const struct hs_probes_config *config, char *reason, size_t reason_bytes, struct hs_probes **out);
+int hs_probes_load(const struct hs_probes_config *config, char *reason, size_t reason_bytes,
+		   struct hs_probes **out);
 
 /* Attaches what was loaded; the same errors. */
 int hs_probes_attach(struct hs_probes *probes, char *reason, size_t reason_bytes);

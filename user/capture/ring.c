@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The consumer side of a BPF ring buffer. libbpf's own costs a callback behind an epoll per record and hides where
- * a walk ends; a collector that packs whole walks needs both. Layout: kernel/bpf/ringbuf.c. One thread per ring.
+ * The consumer side of a BPF ring buffer. libbpf's own costs a callback behind an epoll per record and hides
+ * where a walk ends; a collector that packs whole walks needs both. Layout: kernel/bpf/ringbuf.c. One thread
+ * per ring.
  */
 #include <bpf/bpf.h>
 #include <errno.h>

@@ -11,7 +11,7 @@
 
 struct hs_ring {
 	int fd;
-	size_t bytes; /* of data, a power of two */
+	size_t bytes;	    /* of data, a power of two */
 	uint64_t *consumed; /* positions only grow; modulo `bytes` they are places in `data` */
 	const uint64_t *produced;
 	const uint8_t *data; /* mapped twice in a row, so that no record is cut */

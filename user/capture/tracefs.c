@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * tracefs through a mount that is there, or through a detached one that dies with its descriptor: nothing appears
- * in anybody's mount table. Called while a capture is opened.
+ * tracefs through a mount that is there, or through a detached one that dies with its descriptor: nothing
+ * appears in anybody's mount table. Called while a capture is opened.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -5,7 +5,10 @@
 #ifndef HS_CAPTURE_TRACEFS_H
 #define HS_CAPTURE_TRACEFS_H
 
-/* A descriptor of tracefs' root, the caller's: of a mount that exists, else of one that nobody sees. Or -errno. */
+/*
+ * A descriptor of tracefs' root, the caller's: of a mount that exists, else of one that nobody sees. Or
+ * -errno.
+ */
 int hs_tracefs_open(void);
 
 /* The number by which perf_event_open() knows the tracepoint. -ENOENT: this kernel does not have it. */

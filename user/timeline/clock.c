@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Clock samples and the mapping from CLOCK_REALTIME to CLOCK_BOOTTIME. On one machine both run at one rate and
- * their offset changes only by steps; a guest's or another machine's clock also drifts. The mapping assumes
- * neither: it bounds the offset by what the samples around say. Everything but taking a sample is pure.
+ * Clock samples and the mapping from CLOCK_REALTIME to CLOCK_BOOTTIME. On one machine both run at one rate
+ * and their offset changes only by steps; a guest's or another machine's clock also drifts. The mapping
+ * assumes neither: it bounds the offset by what the samples around say. Everything but taking a sample is
+ * pure.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -116,8 +117,8 @@ static int64_t surprise(const struct hs_clock_list *list, size_t i, size_t other
 }
 
 /*
- * How far the offset may be from the straight line between the samples. A change the neighbours share is drift,
- * which the line follows; what they do not share may have been a step anywhere in the interval.
+ * How far the offset may be from the straight line between the samples. A change the neighbours share is
+ * drift, which the line follows; what they do not share may have been a step anywhere in the interval.
  */
 static int64_t residue(const struct hs_clock_list *list, size_t i)
 {
@@ -144,7 +145,8 @@ static bool find_in_interval(const struct hs_clock_list *list, size_t i, int64_t
 	int64_t off_line = residue(list, i), line = low;
 
 	if (real_span > 0)
-		line = start + (int64_t)((double)(real - (int64_t)a->real_ns) / (double)real_span * (double)(end - start));
+		line = start + (int64_t)((double)(real - (int64_t)a->real_ns) / (double)real_span *
+					 (double)(end - start));
 	if (low > high + width || line < start - off_line - width || line > end + off_line + width)
 		return false;
 	range->best = min64(max64(line, min64(low, high)), high);
@@ -204,7 +206,8 @@ static struct range find(struct hs_clock_list *list, int64_t real)
 	if (!list->real_went_back && end > 0) {
 		size_t at = search(list, real);
 
-		/* The neighbours too: a step too small to be told from slewing may lie just beside a sample. */
+		/* The neighbours too: a step too small to be told from slewing may lie just beside a sample.
+		 */
 		i = at > 0 ? at - 1 : 0;
 		end = at + 2 < end ? at + 2 : end;
 	}
@@ -219,8 +222,8 @@ static struct range find(struct hs_clock_list *list, int64_t real)
 	return extrapolate(real < (int64_t)list->samples->real_ns ? list->samples : last, real);
 }
 
-int hs_clock_real_to_boot(struct hs_clock_list *list, uint64_t real_ns, uint64_t quantum_ns, uint64_t *boot_ns,
-			  uint64_t *error_ns)
+int hs_clock_real_to_boot(struct hs_clock_list *list, uint64_t real_ns, uint64_t quantum_ns,
+			  uint64_t *boot_ns, uint64_t *error_ns)
 {
 	int64_t half_quantum = half_up(quantum_ns);
 	struct range range;

@@ -11,10 +11,10 @@
 #include <stdint.h>
 
 struct hs_clock_sample {
-	uint64_t boot_ns; /* CLOCK_BOOTTIME in the middle of the sample */
-	uint64_t mono_ns; /* CLOCK_MONOTONIC */
-	uint64_t real_ns; /* CLOCK_REALTIME */
-	uint64_t tsc;	  /* time stamp counter, 0 where there is none */
+	uint64_t boot_ns;  /* CLOCK_BOOTTIME in the middle of the sample */
+	uint64_t mono_ns;  /* CLOCK_MONOTONIC */
+	uint64_t real_ns;  /* CLOCK_REALTIME */
+	uint64_t tsc;	   /* time stamp counter, 0 where there is none */
 	uint64_t width_ns; /* the other clocks were read within this time around boot_ns */
 };
 
@@ -36,13 +36,13 @@ int hs_clock_list_append(struct hs_clock_list *list, const struct hs_clock_sampl
 void hs_clock_list_clear(struct hs_clock_list *list);
 
 /*
- * CLOCK_BOOTTIME when CLOCK_REALTIME was in [real_ns, real_ns + quantum_ns): quantum_ns is the unit that a log's
- * times are cut to, 1000 for QEMU's, 0 for exact ones. The true time is within *error_ns of *boot_ns, provided the
- * offset between the clocks moved in one direction only between two samples. Outside the samples the bound grows
- * by 500 ppm, the most by which the kernel slews a clock; a step out there cannot be seen.
- * 0, or -ENODATA when the list is empty.
+ * CLOCK_BOOTTIME when CLOCK_REALTIME was in [real_ns, real_ns + quantum_ns): quantum_ns is the unit that a
+ * log's times are cut to, 1000 for QEMU's, 0 for exact ones. The true time is within *error_ns of *boot_ns,
+ * provided the offset between the clocks moved in one direction only between two samples. Outside the samples
+ * the bound grows by 500 ppm, the most by which the kernel slews a clock; a step out there cannot be seen. 0,
+ * or -ENODATA when the list is empty.
  */
-int hs_clock_real_to_boot(struct hs_clock_list *list, uint64_t real_ns, uint64_t quantum_ns, uint64_t *boot_ns,
-			  uint64_t *error_ns);
+int hs_clock_real_to_boot(struct hs_clock_list *list, uint64_t real_ns, uint64_t quantum_ns,
+			  uint64_t *boot_ns, uint64_t *error_ns);
 
 #endif

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The binary frame of our CTF 1.8 streams, shared by writer and reader: a trace is a directory with `metadata`
- * and one file `cpu<N>` per CPU, a file is a row of packets, a packet is this struct followed by records as
- * events.h lays them out. The metadata text in ctf_metadata.c describes exactly this. Little endian.
+ * The binary frame of our CTF 1.8 streams, shared by writer and reader: a trace is a directory with
+ * `metadata` and one file `cpu<N>` per CPU, a file is a row of packets, a packet is this struct followed by
+ * records as events.h lays them out. The metadata text in ctf_metadata.c describes exactly this. Little
+ * endian.
  */
 #ifndef HS_TRACE_CTF_H
 #define HS_TRACE_CTF_H

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * TSDL (CTF 1.8) for our streams: babeltrace2 and Trace Compass read this, our own reader only the few facts in
- * hs_ctf_info. Event header fields other than timestamp and id would earn a warning from babeltrace2 at every
- * open, so the thread id is the event's context. Pure functions over stdio.
+ * TSDL (CTF 1.8) for our streams: babeltrace2 and Trace Compass read this, our own reader only the few facts
+ * in hs_ctf_info. Event header fields other than timestamp and id would earn a warning from babeltrace2 at
+ * every open, so the thread id is the event's context. Pure functions over stdio.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -30,11 +30,12 @@ static void print_frame(FILE *file, const struct hs_ctf_info *info)
 	} types[] = { { "uint8_t", 8 }, { "uint16_t", 16 }, { "uint32_t", 32 }, { "uint64_t", 64 } };
 
 	for (size_t i = 0; i < HS_ARRAY_SIZE(types); i++)
-		fprintf(file, "typealias integer { size = %d; align = %d; signed = false; } := %s;\n", types[i].bits,
-			types[i].bits, types[i].name);
+		fprintf(file, "typealias integer { size = %d; align = %d; signed = false; } := %s;\n",
+			types[i].bits, types[i].bits, types[i].name);
 	fputs("\ntrace {\n\tmajor = 1;\n\tminor = 8;\n\tuuid = \"", file);
 	print_uuid(file, info->uuid);
-	fputs("\";\n\tbyte_order = le;\n\tpacket.header := struct {\n\t\tuint32_t magic;\n\t\tuint8_t uuid[16];\n"
+	fputs("\";\n\tbyte_order = le;\n\tpacket.header := struct {\n\t\tuint32_t magic;\n\t\tuint8_t "
+	      "uuid[16];\n"
 	      "\t\tuint32_t stream_id;\n\t};\n};\n\n",
 	      file);
 }
@@ -52,15 +53,18 @@ static void print_env_and_clock(FILE *file, const struct hs_ctf_info *info)
 		"\thsbpf_machine = \"%s\";\n\thsbpf_schema = %" PRIu32 ";\n};\n\n",
 		info->machine, info->machine, info->schema);
 	fprintf(file,
-		"clock {\n\tname = boot;\n\tdescription = \"CLOCK_BOOTTIME; the offset gives CLOCK_REALTIME\";\n"
+		"clock {\n\tname = boot;\n\tdescription = \"CLOCK_BOOTTIME; the offset gives "
+		"CLOCK_REALTIME\";\n"
 		"\tfreq = 1000000000;\n\toffset_s = %" PRId64 ";\n\toffset = %" PRId64 ";\n};\n\n",
 		seconds, rest);
 }
 
 static void print_stream(FILE *file)
 {
-	fputs("typealias integer { size = 64; align = 64; signed = false; map = clock.boot.value; } := boot_t;\n\n"
-	      "stream {\n\tid = 0;\n\tpacket.context := struct {\n\t\tboot_t timestamp_begin;\n\t\tboot_t timestamp_end;\n"
+	fputs("typealias integer { size = 64; align = 64; signed = false; map = clock.boot.value; } := "
+	      "boot_t;\n\n"
+	      "stream {\n\tid = 0;\n\tpacket.context := struct {\n\t\tboot_t timestamp_begin;\n\t\tboot_t "
+	      "timestamp_end;\n"
 	      "\t\tuint64_t content_size;\n\t\tuint64_t packet_size;\n\t\tuint64_t events_discarded;\n"
 	      "\t\tuint64_t packet_seq_num;\n\t\tuint32_t cpu_id;\n\t\tuint32_t unused;\n\t};\n"
 	      "\tevent.header := struct { boot_t timestamp; uint16_t id; };\n"
@@ -82,13 +86,15 @@ static void print_field(FILE *file, const struct hs_field *field)
 	}
 	fprintf(file, "\t\tinteger { size = %d; align = %d; signed = %s; base = %s; } %s;\n", bits, bits,
 		field->is_signed ? "true" : "false",
-		field->format == HS_FORMAT_HEX || field->format == HS_FORMAT_IPV4 ? "hex" : "dec", field->name);
+		field->format == HS_FORMAT_HEX || field->format == HS_FORMAT_IPV4 ? "hex" : "dec",
+		field->name);
 }
 
 static void print_event(FILE *file, const struct hs_event *event)
 {
-	fprintf(file, "/* %s */\nevent {\n\tname = \"%s\";\n\tid = %u;\n\tstream_id = 0;\n\tfields := struct {\n", event->doc,
-		event->name, event->id);
+	fprintf(file,
+		"/* %s */\nevent {\n\tname = \"%s\";\n\tid = %u;\n\tstream_id = 0;\n\tfields := struct {\n",
+		event->doc, event->name, event->id);
 	for (unsigned int i = 0; i < event->field_nr; i++)
 		print_field(file, &event->fields[i]);
 	fputs("\t};\n};\n\n", file);
@@ -170,7 +176,8 @@ int hs_ctf_metadata_parse(const char *text, struct hs_ctf_info *info)
 	    parse_uuid(text, parsed.uuid) || parse_number(text, "offset_s", &seconds) ||
 	    parse_number(text, "offset", &rest) || parse_number(text, "hsbpf_schema", &schema))
 		return -EBADMSG;
-	if (schema < 1 || schema > UINT32_MAX || __builtin_mul_overflow(seconds, NS_PER_S, &parsed.clock_offset_ns) ||
+	if (schema < 1 || schema > UINT32_MAX ||
+	    __builtin_mul_overflow(seconds, NS_PER_S, &parsed.clock_offset_ns) ||
 	    __builtin_add_overflow(parsed.clock_offset_ns, rest, &parsed.clock_offset_ns))
 		return -EBADMSG;
 	parsed.schema = schema;

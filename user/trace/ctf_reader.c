@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The CTF reader: every stream holds one packet in memory, a heap over the streams' next records gives them in
- * the order of time. Files are read with pread, so one that shrinks under us ends early instead of faulting.
- * Called from one thread.
+ * The CTF reader: every stream holds one packet in memory, a heap over the streams' next records gives them
+ * in the order of time. Files are read with pread, so one that shrinks under us ends early instead of
+ * faulting. Called from one thread.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,10 +23,10 @@ struct stream {
 	uint64_t last_ts;
 	uint64_t discarded; /* as the newest packet says it */
 
-	uint8_t *packet; /* the current one */
-	uint64_t room;	 /* bytes allocated */
-	uint64_t end;	 /* of its content */
-	uint64_t at;	 /* of its next record */
+	uint8_t *packet;	     /* the current one */
+	uint64_t room;		     /* bytes allocated */
+	uint64_t end;		     /* of its content */
+	uint64_t at;		     /* of its next record */
 	const struct hs_event *next; /* what lies at `at`; NULL: stream ended */
 };
 
@@ -161,7 +161,7 @@ static const struct hs_event *peek_event(struct hs_ctf_reader *reader, struct st
 	return NULL;
 }
 
-/* Finds the stream's next record, through packets without any. 0 or -errno; stream->next is NULL at the end. */
+/* Finds the stream's next record; stream->next is NULL at the end. 0 or -errno. */
 static int find_next(struct hs_ctf_reader *reader, struct stream *stream)
 {
 	int loaded;
@@ -250,7 +250,9 @@ int hs_ctf_reader_next(struct hs_ctf_reader *reader, struct hs_ctf_record *out)
 	if (!reader->heap_nr)
 		return 0;
 	stream = &reader->streams[reader->heap[0]];
-	*out = (struct hs_ctf_record){ .event = stream->next, .header = next_header(stream), .cpu = stream->cpu };
+	*out = (struct hs_ctf_record){ .event = stream->next,
+				       .header = next_header(stream),
+				       .cpu = stream->cpu };
 	reader->counts.read[stream->next->id]++;
 	reader->counts.steps_back += out->header->ts < stream->last_ts;
 	stream->last_ts = out->header->ts;
@@ -293,7 +295,8 @@ static int add_stream(struct hs_ctf_reader *reader, const char *name, uint32_t c
 	if (!streams)
 		return -ENOMEM;
 	reader->streams = streams;
-	streams[reader->stream_nr++] = (struct stream){ .fd = take_fd(&fd), .file_bytes = status.st_size, .cpu = cpu };
+	streams[reader->stream_nr++] =
+		(struct stream){ .fd = take_fd(&fd), .file_bytes = status.st_size, .cpu = cpu };
 	return 0;
 }
 

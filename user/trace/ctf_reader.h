@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Reads back the CTF traces of ctf_writer.h, all CPUs merged by time. Trusts nothing in the files: what does not
- * fit is counted, not followed. One reader belongs to one thread; a trace still growing is read up to the
+ * Reads back the CTF traces of ctf_writer.h, all CPUs merged by time. Trusts nothing in the files: what does
+ * not fit is counted, not followed. One reader belongs to one thread; a trace still growing is read up to the
  * packets it had when their stream was opened.
  */
 #ifndef HS_TRACE_CTF_READER_H
@@ -17,7 +17,7 @@ struct hs_ctf_reader;
 
 struct hs_ctf_record {
 	const struct hs_event *event;
-	const struct hs_event_header *header; /* start of struct hs_event_<name>; valid until the next record */
+	const struct hs_event_header *header; /* starts a struct hs_event_<name>; until the next record */
 	uint32_t cpu;
 };
 

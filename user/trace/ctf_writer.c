@@ -25,7 +25,7 @@ struct stream {
 	int fd; /* -1 before the first packet */
 	uint64_t bytes;
 	uint64_t packets;
-	uint64_t last_ts; /* of what is written */
+	uint64_t last_ts;   /* of what is written */
 	uint64_t lost;	    /* before the records came here, as the caller last said */
 	uint64_t disk_lost; /* in packets that were not written */
 	uint64_t discarded; /* the sum, as the last packet says it */
@@ -85,7 +85,8 @@ static int write_metadata(struct hs_ctf_writer *writer, const char *dir)
 static int fill_info(struct hs_ctf_info *info, const struct hs_ctf_writer_config *config)
 {
 	if (!is_plain_name(config->machine))
-		return hs_fail(-EINVAL, "'%s' cannot name a machine: letters, digits and ._- only", config->machine);
+		return hs_fail(-EINVAL, "'%s' cannot name a machine: letters, digits and ._- only",
+			       config->machine);
 	strcpy(info->machine, config->machine);
 	info->clock_offset_ns = config->clock_offset_ns;
 	info->schema = HS_EVENTS_SCHEMA;
@@ -202,7 +203,8 @@ static void count_records(struct hs_ctf_writer *writer, uint32_t record_nr, uint
 static void packet_failed(struct hs_ctf_writer *writer, uint32_t record_nr, int err)
 {
 	if (!writer->write_failed)
-		hs_fail(err, "cannot write the trace of %s (counted as lost from here on):", writer->info.machine);
+		hs_fail(err,
+			"cannot write the trace of %s (counted as lost from here on):", writer->info.machine);
 	writer->write_failed = true;
 	writer->stream->disk_lost += record_nr;
 	count_records(writer, record_nr, writer->counts.disk_lost);
@@ -246,7 +248,8 @@ static void flush_full(struct hs_ctf_writer *writer)
 	uint32_t kept_start = writer->starts[written], move = kept_start - sizeof(struct hs_ctf_packet);
 
 	flush(writer, written, kept_start);
-	memmove(writer->buffer + sizeof(struct hs_ctf_packet), writer->buffer + kept_start, writer->used - kept_start);
+	memmove(writer->buffer + sizeof(struct hs_ctf_packet), writer->buffer + kept_start,
+		writer->used - kept_start);
 	for (uint32_t i = 0; i < kept; i++)
 		writer->starts[i] = writer->starts[written + i] - move;
 	writer->record_nr = kept;

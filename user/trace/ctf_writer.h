@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Writes one machine's records as a CTF 1.8 trace, packet by packet. Records may come from rings of this kernel
- * or from a guest. One writer belongs to one thread.
+ * Writes one machine's records as a CTF 1.8 trace, packet by packet. Records may come from rings of this
+ * kernel or from a guest. One writer belongs to one thread.
  */
 #ifndef HS_TRACE_CTF_WRITER_H
 #define HS_TRACE_CTF_WRITER_H
@@ -20,28 +20,29 @@ struct hs_ctf_writer_config {
 };
 
 struct hs_ctf_writer_counts {
-	uint64_t recorded[HS_EVENT_ID_NR]; /* in a packet that is on disk */
+	uint64_t recorded[HS_EVENT_ID_NR];  /* in a packet that is on disk */
 	uint64_t disk_lost[HS_EVENT_ID_NR]; /* in a packet that could not be written */
-	uint64_t sorted;		   /* stood after a later record, now before it */
+	uint64_t sorted;		    /* stood after a later record, now before it */
 	uint64_t clamped; /* too late to be sorted: written with the time of its predecessor */
 	uint64_t bytes;	  /* of stream files */
 };
 
-/* Writes `metadata` at once, so that whatever follows can be read after an interruption. 0 or -errno (said). */
+/* Writes `metadata` at once, so that whatever follows can be read after an interruption. 0 or -errno (said).
+ */
 int hs_ctf_writer_open(const struct hs_ctf_writer_config *config, struct hs_ctf_writer **out);
 
 /* Starts a packet of `cpu`. -EINVAL: no such CPU can be. One packet is open at a time. */
 int hs_ctf_writer_begin(struct hs_ctf_writer *writer, uint32_t cpu);
 
 /*
- * Copies the record (`bytes` long, 8-aligned; what follows the event's size is ignored) into the packet. Small
- * steps back in time are sorted. -EBADMSG: no event has that id, or the record is too short.
+ * Copies the record (`bytes` long, 8-aligned; what follows the event's size is ignored) into the packet.
+ * Small steps back in time are sorted. -EBADMSG: no event has that id, or the record is too short.
  */
 int hs_ctf_writer_add(struct hs_ctf_writer *writer, const void *record, uint32_t bytes);
 
 /*
- * Writes the packet; an empty one only if `lost` grew. `lost`: records that the CPU lost before they came here,
- * in total; the writer adds what it lost itself. A write that fails is said once and counted.
+ * Writes the packet; an empty one only if `lost` grew. `lost`: records that the CPU lost before they came
+ * here, in total; the writer adds what it lost itself. A write that fails is said once and counted.
  */
 void hs_ctf_writer_end(struct hs_ctf_writer *writer, uint64_t lost);
 
