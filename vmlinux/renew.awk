@@ -24,7 +24,7 @@ function missing(what) { print "renew: no " what " in this kernel's BTF" >"/dev/
 file == 2 && FNR == 1 {
 	print "/* SPDX-License-Identifier: GPL-2.0-only */"
 	print "/*"
-	print " * The kernel types that the BPF programs read, CO-RE. Made by renew.sh from fields.txt: do not edit."
+	print " * The kernel types that the BPF programs read, CO-RE. Made by renew.sh: edit fields.txt."
 	print " */"
 	print "#ifndef __VMLINUX_H__\n#define __VMLINUX_H__\n"
 	n = split("u8:unsigned char,s8:signed char,u16:unsigned short,s16:short,u32:unsigned int,s32:int," \

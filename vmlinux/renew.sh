@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Writes vmlinux.h anew from a kernel's BTF: of every type in fields.txt the members named there and no
 # others. CO-RE finds each member by its name on the kernel at hand, so one header serves every kernel; run
-# this when a BPF program needs one member more. Usage: vmlinux/renew.sh [BTF-FILE...]  (a module's BTF after vmlinux's)
+# this when a BPF program needs one member more.
+# Usage: vmlinux/renew.sh [BTF-FILE...]  (a module's BTF after vmlinux's)
 set -euo pipefail
 cd "$(dirname "$0")"
 btf=${1:-/sys/kernel/btf/vmlinux}

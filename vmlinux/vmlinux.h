@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The kernel types that the BPF programs read, CO-RE. Made by renew.sh from fields.txt: do not edit.
+ * The kernel types that the BPF programs read, CO-RE. Made by renew.sh: edit fields.txt.
  */
 #ifndef __VMLINUX_H__
 #define __VMLINUX_H__
