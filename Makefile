@@ -164,7 +164,7 @@ install: all ## install below PREFIX (/usr/local), staged in DESTDIR
 	install -D -m 755 $(B)/hsbpf $(DESTDIR)$(PREFIX)/bin/hsbpf
 	install -D -m 755 $(B)/hsbpf-init $(DESTDIR)$(LIBEXEC)/hsbpf-init
 	install -d $(DESTDIR)$(DATA) $(DESTDIR)$(MAN) $(DESTDIR)$(PREFIX)/share/bash-completion/completions
-	install -m 644 trace_events/*.events $(DESTDIR)$(DATA)
+	install -m 644 trace_events/*.events user/schema/*.json $(DESTDIR)$(DATA)
 	$(Q)$(B)/hsbpf gen man > $(DESTDIR)$(MAN)/hsbpf.1
 	$(Q)$(B)/hsbpf gen verbs | while read -r verb; do \
 		$(B)/hsbpf gen man "$$verb" > "$(DESTDIR)$(MAN)/hsbpf-$$(echo "$$verb" | tr ' ' -).1"; done

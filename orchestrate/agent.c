@@ -23,6 +23,7 @@
 
 #define MAX_EXECS 64
 #define QUEUE_BYTES (1u << 20)
+#define INPUT_BYTES_MAX (16u << 20) /* of stdin that a program has not read yet */
 #define LISTEN_POLL_NS 10000000u /* nothing tells when another process starts to listen: look 100 times a second */
 #define TCP_LISTEN_STATE 0x0a	 /* st column of /proc/net/tcp */
 
@@ -32,8 +33,10 @@ struct exec {
 	uint32_t id;
 	pid_t pid;
 	int wait_status;
-	int in_fd;
-	struct hs_watch out, err, listen_timer;
+	struct hs_watch in, out, err, listen_timer;
+	char *input; /* not taken by the program yet */
+	size_t input_len;
+	bool input_ended;
 	uint16_t port;
 };
 
@@ -55,15 +58,29 @@ static void send_exec(struct exec *exec, enum hs_frame_type type, uint32_t value
 	hs_link_send(exec->agent->link, frame, bytes, len);
 }
 
+static void close_input(struct exec *exec)
+{
+	hs_loop_close(exec->agent->loop, &exec->in);
+	free(exec->input);
+	exec->input = NULL;
+	exec->input_len = 0;
+}
+
+static void release_exec(struct exec *exec)
+{
+	hs_loop_close(exec->agent->loop, &exec->out);
+	hs_loop_close(exec->agent->loop, &exec->err);
+	hs_loop_close(exec->agent->loop, &exec->listen_timer);
+	close_input(exec);
+	exec->used = false;
+}
+
 static void finish_if_over(struct exec *exec)
 {
 	if (!exec->reaped || exec->out.fd >= 0 || exec->err.fd >= 0)
 		return;
 	send_exec(exec, HS_FRAME_EXEC_EXIT, (uint32_t)exec->wait_status, NULL, 0);
-	hs_loop_close(exec->agent->loop, &exec->listen_timer);
-	if (exec->in_fd >= 0)
-		close(exec->in_fd);
-	exec->used = false;
+	release_exec(exec);
 }
 
 static void pump(struct exec *exec, struct hs_watch *watch, enum hs_frame_type type)
@@ -146,11 +163,46 @@ static struct exec *new_exec(struct hs_agent *agent, uint32_t id)
 
 		if (exec->used)
 			continue;
-		*exec = (struct exec){ .agent = agent, .used = true, .id = id, .in_fd = -1, .out = HS_WATCH_NONE,
+		*exec = (struct exec){ .agent = agent, .used = true, .id = id, .in = HS_WATCH_NONE, .out = HS_WATCH_NONE,
 				       .err = HS_WATCH_NONE, .listen_timer = HS_WATCH_NONE };
 		return exec;
 	}
 	return NULL;
+}
+
+/* Gives the program what it takes of its stdin; the rest waits for room. */
+static void flush_input(struct exec *exec)
+{
+	while (exec->input_len) {
+		ssize_t done = write(exec->in.fd, exec->input, exec->input_len);
+
+		if (done < 0 && errno == EAGAIN) {
+			hs_loop_change(exec->agent->loop, &exec->in, EPOLLOUT);
+			return;
+		}
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0) {
+			close_input(exec);
+			return;
+		}
+		exec->input_len -= (size_t)done;
+		memmove(exec->input, exec->input + done, exec->input_len);
+	}
+	if (exec->input_ended)
+		close_input(exec);
+	else
+		hs_loop_change(exec->agent->loop, &exec->in, 0);
+}
+
+static void on_stdin_room(void *ctx, uint32_t events)
+{
+	struct exec *exec = ctx;
+
+	if (events & EPOLLERR)
+		close_input(exec); /* nobody reads it any more */
+	else
+		flush_input(exec);
 }
 
 /* Starts the program with three pipes; on success the exec owns our ends. */
@@ -177,7 +229,9 @@ static int start_program(struct exec *exec, char *const *argv)
 	}
 	if (result)
 		return result;
-	exec->in_fd = in[1];
+	fcntl(in[1], F_SETFL, O_NONBLOCK);
+	if (hs_loop_add(exec->agent->loop, &exec->in, in[1], 0, on_stdin_room, exec))
+		close(in[1]);
 	if (hs_loop_add(exec->agent->loop, &exec->out, out[0], EPOLLIN, on_stdout, exec))
 		close(out[0]);
 	if (hs_loop_add(exec->agent->loop, &exec->err, err[0], EPOLLIN, on_stderr, exec))
@@ -221,12 +275,28 @@ static void on_exec(struct hs_agent *agent, const struct hs_frame *frame, const 
 
 static void on_exec_input(struct exec *exec, const char *bytes, size_t len)
 {
-	if (exec->in_fd < 0)
+	char *grown;
+
+	if (exec->in.fd < 0)
+		return; /* the program has closed its stdin */
+	if (len == 0) {
+		exec->input_ended = true;
+		flush_input(exec);
 		return;
-	if (len == 0 || hs_write_all(exec->in_fd, bytes, len) < 0) {
-		close(exec->in_fd);
-		exec->in_fd = -1;
 	}
+	grown = exec->input_len + len > INPUT_BYTES_MAX ? NULL : realloc(exec->input, exec->input_len + len);
+	if (!grown) {
+		static const char why[] = "hsbpf: the program reads its stdin too slowly, more than 16 MiB wait: ended\n";
+
+		send_exec(exec, HS_FRAME_EXEC_ERR, 0, why, sizeof(why) - 1);
+		kill(-exec->pid, SIGKILL);
+		close_input(exec);
+		return;
+	}
+	memcpy(grown + exec->input_len, bytes, len);
+	exec->input = grown;
+	exec->input_len += len;
+	flush_input(exec);
 }
 
 static void on_frame(void *ctx, const struct hs_frame *frame, const char *payload)
@@ -322,11 +392,7 @@ void hs_agent_free(struct hs_agent *agent)
 			continue;
 		if (!exec->reaped)
 			kill(-exec->pid, SIGKILL);
-		hs_loop_close(agent->loop, &exec->out);
-		hs_loop_close(agent->loop, &exec->err);
-		hs_loop_close(agent->loop, &exec->listen_timer);
-		if (exec->in_fd >= 0)
-			close(exec->in_fd);
+		release_exec(exec);
 	}
 	hs_loop_close(agent->loop, &agent->child_signal);
 	hs_link_free(agent->link);

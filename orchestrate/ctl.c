@@ -19,6 +19,7 @@ struct ctl_exec {
 	struct ctl_exec *next;
 	struct ctl_conn *conn;
 	uint32_t client_id, lab_id;
+	bool overflowed; /* whoever asked reads too slowly: output was lost, the program was ended */
 };
 
 struct ctl_conn {
@@ -62,7 +63,10 @@ static void on_exec_output(void *ctx, bool is_stderr, const char *bytes, size_t 
 	struct ctl_exec *exec = ctx;
 	struct hs_frame frame = { .type = is_stderr ? HS_FRAME_EXEC_ERR : HS_FRAME_EXEC_OUT, .id = exec->client_id };
 
-	hs_link_send(exec->conn->link, frame, bytes, len);
+	if (hs_link_send(exec->conn->link, frame, bytes, len) != -ENOBUFS || exec->overflowed)
+		return;
+	exec->overflowed = true;
+	hs_lab_exec_kill(exec->conn->ctl->lab, exec->lab_id, SIGKILL);
 }
 
 static void send_exit(struct ctl_conn *conn, uint32_t client_id, int status)
@@ -76,6 +80,8 @@ static void on_exec_exit(void *ctx, int status)
 {
 	struct ctl_exec *exec = ctx;
 
+	if (exec->overflowed)
+		hs_err("a program's output was cut: its reader on the control socket was 64 MiB behind");
 	send_exit(exec->conn, exec->client_id, status);
 	unlink_exec(exec);
 	free(exec);

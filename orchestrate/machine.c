@@ -21,6 +21,7 @@
 
 #include "agent.h"
 #include "base/io.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/proc.h"
 
@@ -104,12 +105,16 @@ static void on_agent_connect(void *ctx, uint32_t events)
 static void on_qmp_event(void *ctx, const char *name, json_object *data)
 {
 	struct hs_machine *machine = ctx;
-	json_object *reason;
+	json_object *version = hs_json_get(data, "version.qemu");
 
 	hs_dbg("%s: QMP event %s", machine->name, name);
-	if (!strcmp(name, "SHUTDOWN") && data && json_object_object_get_ex(data, "reason", &reason))
+	if (!strcmp(name, "SHUTDOWN"))
 		snprintf(machine->shutdown_reason, sizeof(machine->shutdown_reason), "%s",
-			 json_object_get_string(reason));
+			 hs_json_get_string(data, "reason"));
+	else if (version)
+		snprintf(machine->qemu_version, sizeof(machine->qemu_version), "%u.%u.%u",
+			 (unsigned)hs_json_get_u64(version, "major"), (unsigned)hs_json_get_u64(version, "minor"),
+			 (unsigned)hs_json_get_u64(version, "micro"));
 }
 
 static void on_qmp_connect(void *ctx, uint32_t events)

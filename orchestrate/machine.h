@@ -43,6 +43,7 @@ struct hs_machine {
 	char state_text[160];
 	unsigned restarts;
 	char shutdown_reason[32];	     /* QMP: "guest-panic", "guest-reset", ... */
+	char qemu_version[32];		     /* "7.2.22", "" before QEMU has said so and for L2s */
 	uint64_t state_ns[HS_STATE_NR]; /* BOOTTIME at which each state was first reached; 0: not */
 };
 

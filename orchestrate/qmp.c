@@ -27,6 +27,7 @@ static void on_object(struct hs_qmp *qmp, json_object *object)
 
 	if (json_object_object_get_ex(object, "QMP", &member)) {
 		hs_qmp_send(qmp, "qmp_capabilities");
+		qmp->on_event(qmp->ctx, "QMP", member);
 	} else if (json_object_object_get_ex(object, "event", &member)) {
 		json_object_object_get_ex(object, "data", &data);
 		qmp->on_event(qmp->ctx, json_object_get_string(member), data);

@@ -11,7 +11,7 @@
 
 struct hs_qmp;
 
-/* An event's name and its "data" (borrowed, may be NULL). */
+/* An event's name and its "data" (borrowed, may be NULL); QEMU's greeting, with its version, comes as "QMP". */
 typedef void (*hs_qmp_on_event)(void *ctx, const char *name, json_object *data);
 
 /* Takes a connected socket, negotiates capabilities as soon as QEMU greets. */

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/utsname.h>
 
+#include "base/io.h"
 #include "trace/ctf_reader.h"
 
 #define QEMU_LOG_QUANTUM_NS 1000 /* its times are cut to microseconds */
@@ -106,6 +107,19 @@ static void add_tenant(json_object *tenants, unsigned tenant, bool client_netns)
 	add_machine(object, "client", pair.client, pair.client_tap, pair.client_ip, client_netns ? NULL : pair.client_mac);
 }
 
+/* The command line, word by word: how the run was asked for. */
+static void add_options(json_object *document)
+{
+	json_object *options = hs_json_add_array(document, "options");
+	scoped(mem) char *text = NULL;
+	size_t len = 0;
+
+	if (hs_read_file("/proc/self/cmdline", 1 << 20, &text, &len))
+		return;
+	for (size_t at = strlen(text) + 1; at < len; at += strlen(text + at) + 1)
+		json_object_array_add(options, json_object_new_string(text + at));
+}
+
 json_object *hs_document_new(unsigned number, unsigned pairs, const char *nic, bool client_netns)
 {
 	json_object *document = json_object_new_object(), *tenants;
@@ -116,6 +130,7 @@ json_object *hs_document_new(unsigned number, unsigned pairs, const char *nic, b
 	hs_json_add_string(document, "hsbpf", HS_VERSION);
 	hs_json_add_u64(document, "run", number);
 	hs_json_add_string(document, "outcome", "running");
+	add_options(document);
 	hs_json_add_string(document, "host_kernel", host.release);
 	hs_json_add_string(document, "nic", nic);
 	hs_json_add_u64(document, "pairs", pairs);
@@ -166,6 +181,7 @@ void hs_document_add_lab(json_object *document, const struct hs_lab *lab)
 
 	for (int phase = 0; phase < HS_PHASE_NR; phase++)
 		hs_json_add_double(phases, hs_phase_name(phase), (double)hs_lab_phase_ns(lab, phase) / 1e9, 3);
+	hs_json_add_string(document, "qemu", hs_lab_machine(lab, 0)->qemu_version);
 	hs_json_add_string(document, "guest_kernel", hs_lab_kernel_release(lab));
 	hs_json_add_string(document, "accel_l1", accel->l1_kvm ? "kvm" : "tcg");
 	hs_json_add_string(document, "accel_client", accel->client_kvm ? "kvm" : "tcg");
