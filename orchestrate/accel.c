@@ -60,7 +60,8 @@ static void say_why_not(const char *console, bool ended, char *reason, size_t si
 		snprintf(reason, size, "a kernel did not boot under it (%s)", words && *words ? words : "no output");
 }
 
-static bool probe(const struct hs_accel_query *query, char *reason, size_t size)
+/* 1 it boots, 0 it does not, -1 this could not be found out. */
+static int probe(const struct hs_accel_query *query, char *reason, size_t size)
 {
 	scoped(argv) struct hs_argv argv = { 0 };
 	scoped(mem) char *console = hs_format("%s/kvm-probe.txt", query->work_dir);
@@ -78,13 +79,13 @@ static bool probe(const struct hs_accel_query *query, char *reason, size_t size)
 	spawn.argv = argv.words;
 	if (argv.err || out < 0 || hs_proc_spawn(&spawn, &pid)) {
 		snprintf(reason, size, "the probe could not be started");
-		return false;
+		return -1;
 	}
 	ended = wait_for_end(pid);
 	if (!hs_read_file(console, 1 << 20, &text, NULL) && strstr(text, INIT_WORDS))
-		return true;
+		return 1;
 	say_why_not(console, ended, reason, size);
-	return false;
+	return 0;
 }
 
 /* What the answer depends on; also the name of the file that keeps it. */
@@ -105,7 +106,7 @@ static bool probe_cached(const struct hs_accel_query *query, char *reason, size_
 	scoped(mem) char *path = cache_path(query);
 	scoped(mem) char *text = NULL;
 	char line[300];
-	bool boots;
+	int boots;
 
 	if (path && !hs_read_file(path, 1024, &text, NULL)) {
 		if (!strncmp(text, "no ", 3))
@@ -115,9 +116,9 @@ static bool probe_cached(const struct hs_accel_query *query, char *reason, size_
 	hs_info("looking whether a kernel boots under KVM here (once)");
 	boots = probe(query, reason, size);
 	snprintf(line, sizeof(line), boots ? "yes\n" : "no %s\n", reason);
-	if (path)
+	if (path && boots >= 0)
 		hs_write_file_atomic(path, line, strlen(line));
-	return boots;
+	return boots == 1;
 }
 
 static void answer_probed(const struct hs_accel_query *query, struct hs_accel_answer *answer)

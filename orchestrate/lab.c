@@ -7,11 +7,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/io.h"
@@ -174,14 +176,36 @@ int hs_lab_check_memory(uint64_t need_bytes)
 		       hs_format_bytes(need, sizeof(need), need_bytes), hs_format_bytes(have, sizeof(have), free_kib * 1024));
 }
 
+/* Namespaces and mounts need one, interfaces the other: said before anything is made. */
+static int check_capabilities(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2] = { 0 };
+	bool net, sys;
+
+	if (syscall(SYS_capget, &header, data) < 0)
+		return 0;
+	net = data[0].effective & (1u << CAP_NET_ADMIN);
+	sys = data[0].effective & (1u << CAP_SYS_ADMIN);
+	return net && sys ? 0 : hs_fail(-EPERM, "raising a lab needs %s%s%s, and this process has not: run it as root",
+					net ? "" : "CAP_NET_ADMIN", net || sys ? "" : " and ", sys ? "" : "CAP_SYS_ADMIN");
+}
+
 static int check_needs(const struct hs_lab *lab)
 {
+	int err;
+
 	if (lab->config.dry_run)
 		return 0;
+	err = check_capabilities();
+	if (err)
+		return err;
 	if (access("/dev/net/tun", R_OK | W_OK) < 0)
 		return hs_fail(-EOPNOTSUPP, "cannot use /dev/net/tun, and the lab's taps need it (load the module tun, or "
 					    "allow the device): %s",
 			       strerror(errno));
+	if (!hs_proc_finds(HS_QEMU))
+		return hs_fail(-ENOENT, "there is no " HS_QEMU " in PATH: install the package qemu-system-x86");
 	return hs_lab_check_memory(lab->memory.total_bytes);
 }
 

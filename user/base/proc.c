@@ -111,6 +111,20 @@ int hs_proc_run(char *const *argv)
 	return status;
 }
 
+bool hs_proc_finds(const char *program)
+{
+	scoped(mem) char *path = strdup(getenv("PATH") ? getenv("PATH") : "/usr/bin:/bin");
+	char *save = NULL;
+
+	for (char *dir = path ? strtok_r(path, ":", &save) : NULL; dir; dir = strtok_r(NULL, ":", &save)) {
+		scoped(mem) char *candidate = hs_format("%s/%s", dir, program);
+
+		if (candidate && access(candidate, X_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
 const char *hs_proc_describe(int wait_status, char *text, size_t size)
 {
 	if (WIFSIGNALED(wait_status))

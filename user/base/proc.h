@@ -6,6 +6,7 @@
 #ifndef HS_BASE_PROC_H
 #define HS_BASE_PROC_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -20,6 +21,9 @@ int hs_proc_spawn(const struct hs_spawn *spawn, pid_t *pid);
 
 /* Runs to its end, stdout and stderr to /dev/null: the wait status, or -errno. Blocks. */
 int hs_proc_run(char *const *argv);
+
+/* Whether a program of that name is in PATH and can be run. */
+bool hs_proc_finds(const char *program);
 
 /* "exited with 1", "was killed by signal 9 (Killed)" into text; returns text. */
 const char *hs_proc_describe(int wait_status, char *text, size_t size);

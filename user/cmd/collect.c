@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "analysis/summary.h"
 #include "base/io.h"
@@ -78,8 +79,8 @@ static int run_once(struct collect *collect, uint32_t number, struct hs_session 
 	if (!err && !collect->config->lab.dry_run)
 		err = hs_session_test(session);
 	err = hs_session_finish(session, err, kept && err != -EINTR);
-	if (!collect->config->lab.dry_run)
-		report(collect, session);
+	if (!access(hs_session_rundir(session)->document, F_OK))
+		report(collect, session); /* there is none of a dry run or of one that never started a machine */
 	if (kept && !err)
 		*kept = take(session);
 	else

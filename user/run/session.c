@@ -159,11 +159,24 @@ static void set_outcome(struct hs_session *session, int result)
 		hs_document_set_outcome(session->document, result ? "failed" : "ok", result ? hs_log_last_error() : NULL);
 }
 
+/* A run that failed before its first machine was started has nothing to keep, and would only be in the way. */
+static bool remove_if_empty(struct hs_session *session)
+{
+	if (hs_lab_machine(session->lab, 0)->state_ns[HS_STATE_STARTED])
+		return false;
+	hs_loop_remove(session->loop, &session->alarm);
+	hs_collector_free(take(session->collector));
+	hs_lab_lower(session->lab);
+	hs_remove_tree(session->rundir->dir);
+	unlink(session->rundir->log);
+	return true;
+}
+
 int hs_session_finish(struct hs_session *session, int result, bool keep)
 {
 	int err;
 
-	if (!session->created)
+	if (!session->created || (result && !session->alarmed && remove_if_empty(session)))
 		return result;
 	if (session->alarmed)
 		result = -ENOSPC;
