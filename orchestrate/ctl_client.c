@@ -117,6 +117,8 @@ int hs_ctl_down(const char *lab)
 	if (!err)
 		err = hs_loop_until(client.loop, is_over, &client, 0);
 	close_client(&client);
+	if (!err)
+		hs_labdir_wait_gone(lab);
 	return err;
 }
 

@@ -119,6 +119,16 @@ void hs_labs_sweep(void)
 		free(names);
 }
 
+void hs_labdir_wait_gone(const char *name)
+{
+	scoped(mem) char *path = hs_format(HS_LAB_ROOT "/%s/lock", name);
+	scoped(fd) int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
+
+	/* The owner lets go of its lock last of all, when the folder is already removed. */
+	while (fd >= 0 && flock(fd, LOCK_EX) < 0 && errno == EINTR)
+		continue;
+}
+
 static pid_t read_owner(const char *name)
 {
 	scoped(mem) char *path = hs_format(HS_LAB_ROOT "/%s/lock", name);

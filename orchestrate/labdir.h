@@ -31,6 +31,9 @@ const char *hs_labdir_path(const struct hs_labdir *labdir);
 /* Writes down a process that must not outlive the lab. */
 void hs_labdir_record(struct hs_labdir *labdir, pid_t pid);
 
+/* Waits until the lab of that name has gone, with everything it had. */
+void hs_labdir_wait_gone(const char *name);
+
 /* Calls back for each live lab: its name and its owner's pid (0 if unknown). */
 void hs_labs_each(void (*on_lab)(void *ctx, const char *name, pid_t owner), void *ctx);
 

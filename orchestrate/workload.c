@@ -58,7 +58,7 @@ static void iperf3_udp_client(struct hs_argv *argv, const struct hs_workload_con
 
 static void ping_client(struct hs_argv *argv, const struct hs_workload_config *config, const struct hs_pair *pair)
 {
-	hs_argv_add_words(argv, "ping");
+	hs_argv_add_words(argv, "busybox ping");
 	hs_argv_add_pair(argv, "-c", "%u", config->seconds > 0 ? config->seconds : 1);
 	hs_argv_add(argv, "%s", pair->l2_ip);
 }

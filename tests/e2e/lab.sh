@@ -7,7 +7,9 @@ before=$(remains)
 run "$hsbpf" lab up --l2vm 1 --client netns --lab e2e -o "$work/up"
 equal "lab up succeeds" "$status" 0
 [ "$status" = 0 ] || note "$(cat "$work/err")"
-equal "its three machines are ready" "$("$hsbpf" lab status | grep -c ' ready')" 3
+up() { "$hsbpf" lab status --json | jq "[.labs[] | select(.lab == \"$1\")] | length"; }
+equal "its three machines are ready" \
+	"$("$hsbpf" lab status --json | jq -c '.labs[] | select(.lab == "e2e") | [.machines[].state]')" '["ready","ready","ready"]'
 "$hsbpf" lab status --json >"$work/status.json"
 check "status --json fits its schema" tests/lib/schema.sh "$work/status.json"
 
@@ -37,7 +39,7 @@ run "$hsbpf" lab test --lab e2e --iperf3time 1
 equal "lab test runs iperf3" "$status" 0
 
 "$hsbpf" lab exec --lab e2e l2-0 -- ip link set eth0 down
-fails "a client that cannot connect: pair and machines are named" 1 "" "$hsbpf" lab test --lab e2e --test ping --iperf3time 1
+fails "a client that cannot connect: pair and machines are named" 1 "pair 0 has no result: ping got no answer (client-0 to 172.16.0.20)" "$hsbpf" lab test --lab e2e --test ping --iperf3time 1
 check "... in the answer" grep -q 'no result' "$work/out"
 run "$hsbpf" lab console --lab e2e l2-0
 equal "lab console shows what L2's QEMU wrote" "$status $(grep -c vfio "$work/out" | sed 's/[1-9].*/some/')" "0 some"
@@ -48,7 +50,7 @@ equal "an unknown option is a usage error" "$status" 2
 run "$hsbpf" collect --l2vm 1 --client netns --lab second --iperf3time 1 -o "$work/second"
 equal "a second lab beside it, clients as processes" "$status" 0
 [ "$status" = 0 ] || note "$(cat "$work/err")"
-equal "the first is still up" "$("$hsbpf" lab status | grep -c '^lab ')" 1
+equal "the first is still up" "$(up e2e) $(up second)" "1 0"
 
 run "$hsbpf" lab down --lab e2e
 equal "lab down" "$status" 0

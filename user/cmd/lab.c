@@ -120,6 +120,8 @@ static int run_test(void *config_ptr, int argc, char **argv)
 		printf("%s\n", json_object_to_json_string_ext(document, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
 	else
 		hs_summary_print(stdout, document);
+	if (err) /* said where it happened, in the lab's owner, which has no terminal */
+		hs_err("%s", hs_json_get_string(document, "error"));
 	return err;
 }
 
