@@ -15,9 +15,9 @@ plan() { echo "1..$tap_n"; }
 
 # check NAME COMMAND...: passes when the command does; what it printed is shown when it does not.
 check() {
-	local name=$1 out
+	local tap_name=$1 out
 	shift
-	if out=$("$@" 2>&1); then ok "$name"; else not_ok "$name"; note "$out"; fi
+	if out=$("$@" 2>&1); then ok "$tap_name"; else not_ok "$tap_name"; note "$out"; fi
 }
 # equal NAME ACTUAL EXPECTED
 equal() {
@@ -27,13 +27,13 @@ equal() {
 run() { "$@" >"$work/out" 2>"$work/err" </dev/null; status=$?; }
 # fails NAME STATUS TEXT COMMAND...: exact exit status, and TEXT (a fixed string) on stderr
 fails() {
-	local name=$1 expected=$2 text=$3
+	local tap_name=$1 expected=$2 text=$3
 	shift 3
 	run "$@"
 	if [ "$status" = "$expected" ] && grep -qF -- "$text" "$work/err"; then
-		ok "$name"
+		ok "$tap_name"
 	else
-		not_ok "$name"
+		not_ok "$tap_name"
 		note "status $status, expected $expected; stderr should hold: $text"
 		note "$(cat "$work/err")"
 	fi
