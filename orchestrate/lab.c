@@ -588,7 +588,7 @@ static bool all_have_ended(void *ctx)
 	return true;
 }
 
-void hs_lab_lower(struct hs_lab *lab)
+void hs_lab_stop(struct hs_lab *lab)
 {
 	if (lab->lowering)
 		return;
@@ -599,6 +599,11 @@ void hs_lab_lower(struct hs_lab *lab)
 	hs_loop_until(lab->loop, all_have_ended, lab, hs_now_ns() + END_LIMIT_NS);
 	for (unsigned i = 0; i < lab->machines_nr; i++)
 		hs_machine_clear(&lab->machines[i]); /* kills what did not listen */
+}
+
+void hs_lab_lower(struct hs_lab *lab)
+{
+	hs_lab_stop(lab);
 	hs_net_free(take(lab->net));
 	hs_lab_phase_end(lab, HS_PHASE_DOWN);
 }

@@ -64,7 +64,9 @@ HS_SCOPED(hs_lab, struct hs_lab *, hs_lab_free)
  * that gave up is told and skipped: hs_lab_pair_is_ready().
  */
 int hs_lab_raise(struct hs_lab *lab);
-/* Ends all machines, first nicely; removes the network. */
+/* Ends all machines, first nicely. The network stays, so that its counters can be read when they are final. */
+void hs_lab_stop(struct hs_lab *lab);
+/* hs_lab_stop(), then removes the network. */
 void hs_lab_lower(struct hs_lab *lab);
 /* Makes hs_lab_raise() and hs_lab_wait() return -EINTR. */
 void hs_lab_interrupt(struct hs_lab *lab);

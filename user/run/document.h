@@ -37,7 +37,7 @@ void hs_document_set_outcome(json_object *document, const char *outcome, const c
 void hs_document_add_lab(json_object *document, const struct hs_lab *lab);
 void hs_document_add_results(json_object *document, const char *test, unsigned seconds,
 			     const struct hs_workload_result *results, unsigned pairs);
-/* The kernel's own counters of every tap, read while the lab is still up. */
+/* The kernel's own counters of every tap, final once the machines have ended, gone with the network. */
 void hs_document_add_interfaces(json_object *document, struct hs_net *net, unsigned pairs);
 void hs_document_add_trace(json_object *document, const struct hs_trace_counts *counts);
 /* What is not recorded and why; why_no_trace "" or the reason that nothing is. */

@@ -184,6 +184,8 @@ int hs_session_finish(struct hs_session *session, int result, bool keep)
 	if (session->test_ran)
 		hs_document_add_results(session->document, hs_workload_name(session->config.test), session->config.seconds,
 					session->results, session->config.lab.pairs);
+	if (!keep)
+		hs_lab_stop(session->lab); /* first: from now on no machine changes the interfaces' counters */
 	hs_document_add_interfaces(session->document, hs_lab_net(session->lab), session->config.lab.pairs);
 	if (!keep)
 		hs_lab_lower(session->lab);
