@@ -31,6 +31,7 @@ struct hs_lab_tap {
 struct hs_lab_hooks {
 	void (*on_process)(void *ctx, pid_t pid, const char *machine);
 	void (*on_tap)(void *ctx, const struct hs_lab_tap *tap);
+	void (*on_l1_restart)(void *ctx); /* L1's QEMU will write its log from the beginning again */
 	void *ctx;
 };
 

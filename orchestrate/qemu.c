@@ -30,7 +30,7 @@ static void add_machine(struct hs_argv *argv, const char *name, const char *mach
 static void add_host_channels(struct hs_argv *argv, const char *name, const struct hs_qemu_common *common,
 			      const char *serial_addr)
 {
-	hs_argv_add_pair(argv, "-chardev", "file,id=console,path=%s", common->console);
+	hs_argv_add_pair(argv, "-chardev", "file,id=console,path=%s,append=on", common->console);
 	hs_argv_add_words(argv, "-serial chardev:console");
 	hs_argv_add_pair(argv, "-chardev", "socket,id=qmp,path=%s/%s.qmp", common->run_dir, name);
 	hs_argv_add_words(argv, "-mon chardev=qmp,mode=control");
@@ -74,7 +74,8 @@ void hs_qemu_l1_argv(struct hs_argv *argv, const struct hs_qemu_l1 *l1)
 	}
 	hs_argv_add_pair(argv, "-kernel", "%s", common->kernel);
 	hs_argv_add_pair(argv, "-initrd", "%s", common->initramfs);
-	hs_argv_add_pair(argv, "-append", KERNEL_ARGS " intel_iommu=on hsbpf.role=l1 hsbpf.boots=%u", l1->cpus);
+	hs_argv_add_pair(argv, "-append", KERNEL_ARGS " intel_iommu=on hsbpf.role=l1 hsbpf.boots=%u",
+			 common->kvm ? l1->cpus : 1); /* see l1_was_reset() in lab.c */
 }
 
 void hs_qemu_l2_argv(struct hs_argv *argv, const struct hs_pair *pair, const char *kernel, const char *initramfs,

@@ -27,6 +27,14 @@ equal "L1 panics: exit code 1, outcome failed" "$status $(outcome)" "1 failed"
 check "the message names l1 and shows its console's last lines" bash -c 'grep -q "l1 failed" "$1" && grep -qi "panic" "$1"' - "$work/panic.err"
 check "the log is kept" test -f "$work/panic/log_0.txt"
 
+start reset --iperf3time 1
+check "l1 gets ready" until_true 60 said 'boot l1 took'
+"$hsbpf" lab exec --lab reset l1 -- sh -c 'echo b > /proc/sysrq-trigger' 2>/dev/null
+finish
+equal "L1 resets while its machines boot: it is started again" "$status $(outcome)" "0 ok"
+equal "... and the run says so" "$(jq '.machines[0].restarts' "$work/reset/log_0/run.json") $(grep -c 'l1 was restarted' "$work/reset.err")" "1 1"
+equal "... and counts the log of the one that lives" "$(wc -l <"$work/reset/log_0.txt")" "$(jq .iommu_log.lines "$work/reset/log_0/run.json")"
+
 start killed --iperf3time 60
 check "the test moves data" until_true 90 moving
 kill -9 "$(l1_pid)"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The collector's thread. One lock covers the capture: the thread drains it, the main thread adds processes and
- * taps. The log's parser and the clocks belong to the thread alone until it has ended.
+ * The collector's thread. One lock covers the capture and the log's parser: the thread drains and feeds them, the
+ * main thread adds processes and taps. The clocks belong to the thread alone until it has ended.
  */
 #include "collector.h"
 
@@ -29,7 +29,8 @@ struct hs_collector {
 	bool running;
 	pthread_mutex_t lock;
 	int stop_fd, alarm_fd;
-	char *run_dir;
+	char *run_dir, *log_file;
+	unsigned pairs;
 	struct hs_capture *capture;
 	char why_no_trace[256];
 	struct hs_qemulog *log;
@@ -71,9 +72,9 @@ static void do_tick(struct hs_collector *collector)
 	pthread_mutex_lock(&collector->lock);
 	if (collector->capture)
 		hs_capture_drain(collector->capture);
-	pthread_mutex_unlock(&collector->lock);
 	if (collector->tail)
 		hs_qemulog_tail_poll(collector->tail, LOG_BUDGET_BYTES);
+	pthread_mutex_unlock(&collector->lock);
 	now = hs_now_ns();
 	if (now >= collector->next_clock_ns) {
 		sample_clocks(collector);
@@ -123,16 +124,28 @@ static void open_capture(struct hs_collector *collector, const struct hs_collect
 		hs_warn("%s is not recorded: %s", missing[i].event->name, missing[i].reason);
 }
 
-static int open_log(struct hs_collector *collector, const struct hs_collector_config *config)
+static int open_log(struct hs_collector *collector)
 {
 	struct hs_qemulog_tenant tenants[HS_PAIRS_MAX];
-	struct hs_qemulog_config log = { .tenants = tenants, .tenant_nr = config->pairs };
+	struct hs_qemulog_config log = { .tenants = tenants, .tenant_nr = collector->pairs };
 	int err;
 
-	for (unsigned i = 0; i < config->pairs; i++)
+	for (unsigned i = 0; i < collector->pairs; i++)
 		tenants[i] = (struct hs_qemulog_tenant){ .sid = hs_pair_of(i).sid, .tenant = i };
 	err = hs_qemulog_open(&log, &collector->log);
-	return err ? err : hs_qemulog_tail_open(config->log_file, collector->log, &collector->tail);
+	return err ? err : hs_qemulog_tail_open(collector->log_file, collector->log, &collector->tail);
+}
+
+void hs_collector_restart_log(struct hs_collector *collector)
+{
+	if (!collector->log)
+		return;
+	pthread_mutex_lock(&collector->lock);
+	hs_qemulog_tail_free(take(collector->tail));
+	hs_qemulog_free(take(collector->log));
+	if (truncate(collector->log_file, 0) < 0 || open_log(collector))
+		hs_err("cannot start the IOMMU log anew: it will not be counted");
+	pthread_mutex_unlock(&collector->lock);
 }
 
 static int start_thread(struct hs_collector *collector)
@@ -156,13 +169,16 @@ int hs_collector_start(const struct hs_collector_config *config, struct hs_colle
 	collector->stop_fd = eventfd(0, EFD_CLOEXEC);
 	collector->alarm_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	collector->run_dir = strdup(config->run_dir);
-	if (collector->stop_fd < 0 || collector->alarm_fd < 0 || !collector->run_dir)
+	collector->log_file = config->log_file ? strdup(config->log_file) : NULL;
+	collector->pairs = config->pairs;
+	if (collector->stop_fd < 0 || collector->alarm_fd < 0 || !collector->run_dir ||
+	    (config->log_file && !collector->log_file))
 		return hs_fail(-ENOMEM, "cannot set up the collector");
 	sample_clocks(collector);
 	if (config->trace)
 		open_capture(collector, config);
 	if (config->log_file)
-		err = open_log(collector, config);
+		err = open_log(collector);
 	if (!err)
 		err = start_thread(collector);
 	if (err)
@@ -223,6 +239,7 @@ void hs_collector_free(struct hs_collector *collector)
 		close(collector->alarm_fd);
 	pthread_mutex_destroy(&collector->lock);
 	free(collector->run_dir);
+	free(collector->log_file);
 	free(collector);
 }
 

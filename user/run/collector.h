@@ -34,6 +34,9 @@ int hs_collector_start(const struct hs_collector_config *config, struct hs_colle
 void hs_collector_watch_process(struct hs_collector *collector, pid_t pid);
 void hs_collector_watch_tap(struct hs_collector *collector, const struct hs_lab_tap *tap);
 
+/* The log's writer is gone and another begins: empties the file, counts from zero. */
+void hs_collector_restart_log(struct hs_collector *collector);
+
 /* Takes everything that is left and ends the thread: call it when the machines are gone. */
 void hs_collector_stop(struct hs_collector *collector);
 void hs_collector_free(struct hs_collector *collector);

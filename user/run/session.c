@@ -47,6 +47,14 @@ static void on_tap(void *ctx, const struct hs_lab_tap *tap)
 		hs_collector_watch_tap(session->collector, tap);
 }
 
+static void on_l1_restart(void *ctx)
+{
+	struct hs_session *session = ctx;
+
+	if (session->collector)
+		hs_collector_restart_log(session->collector);
+}
+
 static void on_alarm(void *ctx, uint32_t events)
 {
 	struct hs_session *session = ctx;
@@ -63,7 +71,8 @@ static int open_lab(struct hs_session *session)
 
 	lab->console_dir = session->rundir->console;
 	lab->log_file = session->rundir->log;
-	lab->hooks = (struct hs_lab_hooks){ .on_process = on_process, .on_tap = on_tap, .ctx = session };
+	lab->hooks = (struct hs_lab_hooks){ .on_process = on_process, .on_tap = on_tap, .on_l1_restart = on_l1_restart,
+					     .ctx = session };
 	if (!session->config.trace)
 		lab->events_file = NULL;
 	return hs_lab_open(session->loop, lab, &session->lab);
