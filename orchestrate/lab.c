@@ -470,9 +470,12 @@ static bool all_are_settled(void *ctx)
 	return true;
 }
 
+/* A late L1 is the cause of all, so nobody else is blamed then. */
 static int tell_late(struct hs_lab *lab)
 {
-	for (unsigned i = 0; i < lab->machines_nr; i++)
+	unsigned count = is_settled(&lab->machines[0]) ? lab->machines_nr : 1;
+
+	for (unsigned i = 0; i < count; i++)
 		if (!is_settled(&lab->machines[i])) {
 			char why[128];
 
@@ -481,6 +484,16 @@ static int tell_late(struct hs_lab *lab)
 			tell_failure(&lab->machines[i], why);
 		}
 	return lab->machines[0].state == HS_STATE_READY ? 0 : -ETIMEDOUT;
+}
+
+/* What L1's QEMU says of its own command line, such as an event in --qemu-events that it does not know. */
+static void tell_warnings(const struct hs_machine *machine)
+{
+	scoped(mem) char *text = hs_tail_lines(machine->errors_path, 8);
+	char *save = NULL;
+
+	for (char *line = text ? strtok_r(text, "\n", &save) : NULL; line; line = strtok_r(NULL, "\n", &save))
+		hs_warn("%s's QEMU says: %s", machine->name, line);
 }
 
 static int boot_l1(struct hs_lab *lab)
@@ -493,6 +506,8 @@ static int boot_l1(struct hs_lab *lab)
 		tell_late(lab);
 	if (!err && lab->machines[0].state != HS_STATE_READY)
 		err = -EIO;
+	if (!err)
+		tell_warnings(&lab->machines[0]);
 	return err;
 }
 

@@ -8,10 +8,13 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/unit.h"
 
 #define MIB (1ull << 20)
 #define L1_BASE_MIB 1024
 #define L2_OVERHEAD_MIB 170 /* QEMU and page tables of one L2, inside L1 */
+#define L1_LEAST_MIB 192 /* L1 itself, by trying; and below it, of each L2 beside its memory */
+#define L2_LEAST_OVERHEAD_MIB 32
 #define QEMU_OVERHEAD_MIB 90 /* translation cache and heap of one TCG QEMU on the host */
 
 struct hs_pair hs_pair_of(unsigned tenant)
@@ -77,4 +80,16 @@ void hs_memory_plan(struct hs_memory *memory, unsigned pairs, int has_client_vms
 	memory->total_bytes = memory->l1_bytes + QEMU_OVERHEAD_MIB * MIB;
 	if (has_client_vms)
 		memory->total_bytes += pairs * (memory->client_bytes + QEMU_OVERHEAD_MIB * MIB);
+}
+
+int hs_memory_check(const struct hs_memory *memory, unsigned pairs)
+{
+	uint64_t least_bytes = L1_LEAST_MIB * MIB + pairs * (memory->l2_bytes + L2_LEAST_OVERHEAD_MIB * MIB);
+	char least[32], given[32];
+
+	if (memory->l1_bytes >= least_bytes)
+		return 0;
+	return hs_fail(-ERANGE, "--l1-mem %s is too little for %u L2 VM%s: L1 needs %s or more; without --l1-mem it gets what fits",
+		       hs_format_bytes(given, sizeof(given), memory->l1_bytes), pairs, pairs == 1 ? "" : "s",
+		       hs_format_bytes(least, sizeof(least), least_bytes));
 }

@@ -42,5 +42,7 @@ struct hs_memory {
 };
 /* Fills in what is 0 (L2 160 MiB, client 128 MiB or 0 without client VMs, L1 by what its L2s need) and the total. */
 void hs_memory_plan(struct hs_memory *memory, unsigned pairs, int has_client_vms);
+/* -ERANGE after a message when L1 of that plan cannot hold its L2s. */
+int hs_memory_check(const struct hs_memory *memory, unsigned pairs);
 
 #endif

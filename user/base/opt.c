@@ -78,16 +78,22 @@ int hs_opt_set(const struct hs_opt *option, void *config, const char *value)
 
 static void describe_expected(const struct hs_opt *option, char *text, size_t size)
 {
-	uint64_t max = option->max ? option->max : UINT32_MAX;
+	char min[32], max[32];
 	size_t len;
 
 	switch (option->type) {
 	case HS_OPT_U32:
-		snprintf(text, size, "a number from %llu to %llu", (unsigned long long)option->min,
-			 (unsigned long long)max);
+		if (!option->min && !option->max)
+			snprintf(text, size, "a number");
+		else
+			snprintf(text, size, "a number from %llu to %llu", (unsigned long long)option->min,
+				 (unsigned long long)(option->max ? option->max : UINT32_MAX));
 		return;
 	case HS_OPT_SIZE:
-		snprintf(text, size, "a size such as 512M or 2G%s", option->min ? ", not smaller than the least that works" : "");
+		len = (size_t)snprintf(text, size, "a size such as 512M or 2G");
+		if (option->max)
+			snprintf(text + len, size - len, ", from %s to %s", hs_format_bytes(min, sizeof(min), option->min),
+				 hs_format_bytes(max, sizeof(max), option->max));
 		return;
 	case HS_OPT_DURATION:
 		snprintf(text, size, "a time such as 500ms or 10s");

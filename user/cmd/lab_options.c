@@ -2,7 +2,9 @@
 /* From options to a session's config. Called by `collect` and `lab up` before anything is touched. */
 #include "lab_options.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/io.h"
@@ -18,37 +20,60 @@ const char *const lab_accels[] = { "auto", "kvm", "tcg", NULL };
 const char *const lab_nics[] = { "e1000", "e1000e", NULL };
 const char *const lab_clients[] = { "vm", "netns", NULL };
 
-/* A path is taken as it is; a bare name is one of our lists, beside the build or installed. Absolute, or NULL. */
+static char *absolute_file(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, R_OK) == 0 ? realpath(path, NULL) : NULL;
+}
+
+/* A file is taken as it is; a bare name is one of our lists, beside the build or installed. Absolute, or NULL. */
 static char *find_events(const char *name)
 {
 	char exe[4096] = "";
 	ssize_t len = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
-	char *candidates[3] = { NULL };
-	char *found = NULL;
+	char *found = absolute_file(name);
 
-	if (strchr(name, '/') || access(name, R_OK) == 0) {
-		found = access(name, R_OK) == 0 ? realpath(name, NULL) : NULL;
-	} else {
-		if (len > 0 && strrchr(exe, '/'))
-			*strrchr(exe, '/') = '\0';
-		candidates[0] = hs_format("%s/../trace_events/%s.events", exe, name);
-		candidates[1] = hs_format(HS_DATADIR "/%s.events", name);
-		for (int i = 0; i < 2 && !found; i++)
-			if (candidates[i] && access(candidates[i], R_OK) == 0)
-				found = realpath(candidates[i], NULL);
-		free(candidates[0]);
-		free(candidates[1]);
+	if (len > 0 && strrchr(exe, '/'))
+		*strrchr(exe, '/') = '\0';
+	if (!found && !strchr(name, '/')) {
+		scoped(mem) char *beside = hs_format("%s/../trace_events/%s.events", exe, name);
+		scoped(mem) char *installed = hs_format(HS_DATADIR "/%s.events", name);
+
+		found = beside ? absolute_file(beside) : NULL;
+		found = found ? found : installed ? absolute_file(installed) : NULL;
 	}
 	if (!found)
-		hs_err("--qemu-events %s: there is no such file, nor a list of that name (iommu, iommu-inv, iommu-ir, vfio)", name);
-	return found;
+		hs_err("--qemu-events %s: there is no such file, nor a list of that name (iommu, iommu-inv, iommu-ir, vfio)",
+		       name);
+	else if (strchr(found, ','))
+		hs_err("--qemu-events %s: a comma cannot be in the path, since QEMU splits its options there", found);
+	else
+		return found;
+	free(found);
+	return NULL;
+}
+
+/* Everything that can be wrong with the values alone. */
+static bool are_valid(const struct lab_options *options, const char *prefix)
+{
+	struct hs_memory memory = { options->l1_mem, options->l2_mem, options->client_mem, 0 };
+	scoped(hs_rundir) struct hs_rundir *rundir = NULL;
+
+	if (hs_pairs_check(options->l2vm) || hs_lab_name_check(options->name) ||
+	    hs_rundir_name(options->out, prefix, 0, &rundir))
+		return false;
+	hs_memory_plan(&memory, options->l2vm, options->client == 0);
+	return hs_memory_check(&memory, options->l2vm) == 0;
 }
 
 int lab_options_apply(const struct lab_options *options, const char *default_prefix, struct hs_session_config *config,
 		      char **events_path)
 {
 	hs_log_set_level(options->verbose ? HS_LOG_DBG : HS_LOG_INFO);
-	if (hs_pairs_check(options->l2vm) || hs_lab_name_check(options->name))
+	config->out = options->out;
+	config->prefix = options->log_prefix ? options->log_prefix : default_prefix;
+	if (!are_valid(options, config->prefix))
 		return HS_EXIT_USAGE;
 	if (!options->no_trace) {
 		*events_path = find_events(options->qemu_events);
@@ -61,8 +86,6 @@ int lab_options_apply(const struct lab_options *options, const char *default_pre
 		.kernel = options->kernel, .l1_cpus = options->l1_cpus,
 		.memory = { options->l1_mem, options->l2_mem, options->client_mem, 0 }, .events_file = *events_path,
 	};
-	config->out = options->out;
-	config->prefix = options->log_prefix ? options->log_prefix : default_prefix;
 	config->trace = !options->no_trace;
 	return 0;
 }

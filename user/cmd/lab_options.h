@@ -16,7 +16,7 @@ struct lab_options {
 
 extern const char *const lab_accels[], *const lab_nics[], *const lab_clients[];
 
-#define LAB_SIZE_MIN (64ull << 20)
+#define LAB_SIZE_MIN (128ull << 20) /* Debian's kernel panics with less */
 #define LAB_SIZE_MAX (1ull << 40)
 
 /* Rows for a verb's config struct `type` that has a struct lab_options as `member`. */
