@@ -665,6 +665,9 @@ void hs_lab_stop(struct hs_lab *lab)
 
 void hs_lab_lower(struct hs_lab *lab)
 {
+	if (lab->lowered)
+		return;
+	lab->lowered = true;
 	hs_lab_stop(lab);
 	hs_net_free(take(lab->net));
 	hs_lab_phase_end(lab, HS_PHASE_DOWN);

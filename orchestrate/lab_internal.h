@@ -26,7 +26,7 @@ struct hs_lab {
 	struct hs_accel_answer accel;
 	struct hs_machine *machines;
 	unsigned machines_nr, clients_started;
-	bool interrupted, raising, lowering;
+	bool interrupted, raising, lowering, lowered;
 	bool l1_was_reset; /* while raising: it may be tried again */
 	uint64_t phase_start_ns[HS_PHASE_NR], phase_ns[HS_PHASE_NR];
 	struct hs_lab_exec_run *runs;
