@@ -248,6 +248,16 @@ static void append_lines(FILE *out, const char *title, const char *path, int lin
 		fprintf(out, "\n    %s", line);
 }
 
+/* A panic's first line says why: it belongs to the sentence, and its registers push it out of the last lines. */
+static void append_panic(FILE *out, const char *console)
+{
+	scoped(mem) char *text = console ? hs_tail_lines(console, 200) : NULL;
+	char *panic = text ? strstr(text, "Kernel panic") : NULL;
+
+	if (panic)
+		fprintf(out, "; its kernel said: %.*s", (int)strcspn(panic, "\n"), panic);
+}
+
 char *hs_machine_last_words(const struct hs_machine *machine)
 {
 	char *text = NULL;
@@ -256,6 +266,7 @@ char *hs_machine_last_words(const struct hs_machine *machine)
 
 	if (!out)
 		return NULL;
+	append_panic(out, machine->console_path);
 	append_lines(out, "its QEMU said", machine->errors_path, 4);
 	append_lines(out, "last lines of its console", machine->console_path, 6);
 	fclose(out);

@@ -168,16 +168,35 @@ static void print_clock(FILE *out, json_object *document)
 	fprintf(out, "clocks: the IOMMU log (REALTIME) maps to the trace (BOOTTIME) within %s\n", bound);
 }
 
+/* ", LABEL VALUE", or nothing where the document does not know it (yet). */
+static void print_fact(FILE *out, json_object *document, const char *label, const char *path)
+{
+	const char *value = hs_json_get_string(document, path);
+
+	if (*value)
+		fprintf(out, ", %s %s", label, value);
+}
+
+/* Of an error its first line: the others are a console's, and were shown when it happened. */
+static void print_head(FILE *out, json_object *document)
+{
+	const char *outcome = hs_json_get_string(document, "outcome"), *error = hs_json_get_string(document, "error");
+	unsigned long long pairs = hs_json_get_u64(document, "pairs");
+
+	if (!strcmp(outcome, "running"))
+		outcome = "not ended (it runs still, or was killed)";
+	fprintf(out, "run %llu: %s%s%.*s; %llu pair%s", (unsigned long long)hs_json_get_u64(document, "run"), outcome,
+		*error ? ": " : "", (int)strcspn(error, "\n"), error, pairs, pairs == 1 ? "" : "s");
+	print_fact(out, document, "test", "test");
+	print_fact(out, document, "NICs", "nic");
+	print_fact(out, document, "L1 under", "accel_l1");
+	print_fact(out, document, "kernel", "guest_kernel");
+	fputc('\n', out);
+}
+
 void hs_summary_print(FILE *out, json_object *document)
 {
-	const char *error = hs_json_get_string(document, "error");
-
-	fprintf(out, "run %llu: %s%s%s; test %s, %llu pair%s, %s NICs, L1 under %s, kernel %s\n",
-		(unsigned long long)hs_json_get_u64(document, "run"), hs_json_get_string(document, "outcome"),
-		*error ? ": " : "", error, hs_json_get_string(document, "test"),
-		(unsigned long long)hs_json_get_u64(document, "pairs"), hs_json_get_u64(document, "pairs") == 1 ? "" : "s",
-		hs_json_get_string(document, "nic"), hs_json_get_string(document, "accel_l1"),
-		hs_json_get_string(document, "guest_kernel"));
+	print_head(out, document);
 	print_tenants(out, hs_json_get(document, "tenants"));
 	print_events(out, document);
 	fputc('\n', out);
