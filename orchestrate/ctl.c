@@ -35,7 +35,7 @@ struct hs_ctl {
 	struct ctl_conn *conns;
 	json_object *test;
 	struct ctl_conn *tester; /* NULL once its connection has gone */
-	bool test_runs, down_asked;
+	bool serves_tests, test_runs, down_asked;
 };
 
 static void reply(struct ctl_conn *conn, int exit_code, json_object *document)
@@ -166,8 +166,10 @@ static void take_test(struct ctl_conn *conn, const char *payload)
 	struct hs_ctl *ctl = conn->ctl;
 	scoped(json) json_object *document = json_object_new_object();
 
-	if (ctl->test || ctl->test_runs) {
-		hs_json_add_string(document, "error", "a test runs in this lab already");
+	if (!ctl->serves_tests || ctl->test || ctl->test_runs) {
+		hs_json_add_string(document, "error", ctl->serves_tests ?
+				   "a test runs in this lab already: wait for its end" :
+				   "this lab takes no tests now: it boots still, or `hsbpf collect` runs its own in it");
 		reply(conn, 1, document);
 		return;
 	}
@@ -189,6 +191,7 @@ static void on_frame(void *ctx, const struct hs_frame *frame, const char *payloa
 		return;
 	case HS_FRAME_DOWN:
 		conn->ctl->down_asked = true;
+		hs_info("`hsbpf lab down` asks for the end: ending well");
 		hs_lab_interrupt(conn->ctl->lab);
 		return;
 	case HS_FRAME_EXEC:
@@ -281,6 +284,11 @@ void hs_ctl_free(struct hs_ctl *ctl)
 	hs_loop_close(hs_lab_loop(ctl->lab), &ctl->listener);
 	json_object_put(ctl->test);
 	free(ctl);
+}
+
+void hs_ctl_serve_tests(struct hs_ctl *ctl)
+{
+	ctl->serves_tests = true;
 }
 
 json_object *hs_ctl_take_test(struct hs_ctl *ctl)

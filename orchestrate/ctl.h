@@ -16,6 +16,8 @@ int hs_ctl_open(struct hs_lab *lab, struct hs_ctl **out);
 void hs_ctl_free(struct hs_ctl *ctl);
 HS_SCOPED(hs_ctl, struct hs_ctl *, hs_ctl_free)
 
+/* TEST orders are taken from now on; until then they are refused with the reason. */
+void hs_ctl_serve_tests(struct hs_ctl *ctl);
 /* A TEST order's parameters, taken once (caller puts it); NULL when none waits. Answered by hs_ctl_answer_test(). */
 json_object *hs_ctl_take_test(struct hs_ctl *ctl);
 bool hs_ctl_has_test(const struct hs_ctl *ctl);

@@ -659,8 +659,11 @@ void hs_lab_stop(struct hs_lab *lab)
 	for (unsigned i = 0; i < lab->machines_nr; i++)
 		hs_machine_signal(&lab->machines[i], SIGTERM); /* QEMU flushes its log and ends */
 	hs_loop_until(lab->loop, all_have_ended, lab, hs_now_ns() + END_LIMIT_NS);
-	for (unsigned i = 0; i < lab->machines_nr; i++)
+	for (unsigned i = 0; i < lab->machines_nr; i++) {
 		hs_machine_clear(&lab->machines[i]); /* kills what did not listen */
+		if (lab->machines[i].state == HS_STATE_READY)
+			hs_machine_set_state(&lab->machines[i], HS_STATE_OFF, NULL); /* an L2 goes with its L1 */
+	}
 }
 
 void hs_lab_lower(struct hs_lab *lab)

@@ -116,6 +116,8 @@ static int run_test(void *config_ptr, int argc, char **argv)
 	err = hs_ctl_ask(config->name, HS_FRAME_TEST, json_object_to_json_string(order), &document);
 	if (err < 0)
 		return err;
+	if (!*hs_json_get_string(document, "schema")) /* refused: there is nothing to print */
+		return hs_fail(-EBUSY, "%s", hs_json_get_string(document, "error"));
 	if (config->json)
 		printf("%s\n", json_object_to_json_string_ext(document, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
 	else

@@ -269,6 +269,7 @@ static void run_ordered_test(struct hs_session *session, json_object *order)
 
 int hs_session_serve(struct hs_session *session)
 {
+	hs_ctl_serve_tests(session->ctl);
 	for (;;) {
 		scoped(json) json_object *order = NULL;
 		int err = hs_lab_wait(session->lab, has_order, session->ctl, 0);
