@@ -97,7 +97,8 @@ static char *cache_path(const struct hs_accel_query *query)
 	uname(&host);
 	if (stat("/usr/bin/" HS_QEMU, &qemu) < 0)
 		qemu.st_mtime = 0;
-	return hs_format("%s/accel-%s-%s-%lld", query->cache_dir, host.release, query->release, (long long)qemu.st_mtime);
+	return hs_format("%s/accel-%s-%s-%lld", query->cache_dir, host.release, query->release,
+			 (long long)qemu.st_mtime);
 }
 
 /* "yes" or "no REASON". */

@@ -24,8 +24,8 @@
 #define MAX_EXECS 64
 #define QUEUE_BYTES (1u << 20)
 #define INPUT_BYTES_MAX (16u << 20) /* of stdin that a program has not read yet */
-#define LISTEN_POLL_NS 10000000u /* nothing tells when another process starts to listen: look 100 times a second */
-#define TCP_LISTEN_STATE 0x0a	 /* st column of /proc/net/tcp */
+#define LISTEN_POLL_NS 10000000u    /* nothing tells when another process starts to listen: look 100 times a second */
+#define TCP_LISTEN_STATE 0x0a	    /* st column of /proc/net/tcp */
 
 struct exec {
 	struct hs_agent *agent;
@@ -163,8 +163,13 @@ static struct exec *new_exec(struct hs_agent *agent, uint32_t id)
 
 		if (exec->used)
 			continue;
-		*exec = (struct exec){ .agent = agent, .used = true, .id = id, .in = HS_WATCH_NONE, .out = HS_WATCH_NONE,
-				       .err = HS_WATCH_NONE, .listen_timer = HS_WATCH_NONE };
+		*exec = (struct exec){ .agent = agent,
+				       .used = true,
+				       .id = id,
+				       .in = HS_WATCH_NONE,
+				       .out = HS_WATCH_NONE,
+				       .err = HS_WATCH_NONE,
+				       .listen_timer = HS_WATCH_NONE };
 		return exec;
 	}
 	return NULL;
@@ -286,7 +291,8 @@ static void on_exec_input(struct exec *exec, const char *bytes, size_t len)
 	}
 	grown = exec->input_len + len > INPUT_BYTES_MAX ? NULL : realloc(exec->input, exec->input_len + len);
 	if (!grown) {
-		static const char why[] = "hsbpf: the program reads its stdin too slowly, more than 16 MiB wait: ended\n";
+		static const char why[] =
+			"hsbpf: the program reads its stdin too slowly, more than 16 MiB wait: ended\n";
 
 		send_exec(exec, HS_FRAME_EXEC_ERR, 0, why, sizeof(why) - 1);
 		kill(-exec->pid, SIGKILL);

@@ -111,7 +111,8 @@ static void start_exec(struct ctl_conn *conn, const struct hs_frame *frame, cons
 	number = hs_machine_number(hs_lab_config(lab)->pairs, argv[0]);
 	exec = number < 0 ? NULL : calloc(1, sizeof(*exec));
 	if (!exec) {
-		snprintf(why, sizeof(why), "hsbpf: this lab has no machine '%s'; `hsbpf lab status` lists them\n", argv[0]);
+		snprintf(why, sizeof(why), "hsbpf: this lab has no machine '%s'; `hsbpf lab status` lists them\n",
+			 argv[0]);
 		refuse(conn, frame->id, why);
 		return;
 	}
@@ -167,9 +168,11 @@ static void take_test(struct ctl_conn *conn, const char *payload)
 	scoped(json) json_object *document = json_object_new_object();
 
 	if (!ctl->serves_tests || ctl->test || ctl->test_runs) {
-		hs_json_add_string(document, "error", ctl->serves_tests ?
-				   "a test runs in this lab already: wait for its end" :
-				   "this lab takes no tests now: it boots still, or `hsbpf collect` runs its own in it");
+		hs_json_add_string(
+			document, "error",
+			ctl->serves_tests
+				? "a test runs in this lab already: wait for its end"
+				: "this lab takes no tests now: it boots still, or `hsbpf collect` runs its own in it");
 		reply(conn, 1, document);
 		return;
 	}

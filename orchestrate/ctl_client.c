@@ -16,6 +16,7 @@
 #include "labdir.h"
 
 #define EXEC_ID 1
+#define ANSWER_LIMIT_NS 3000000000ull
 
 struct client {
 	struct hs_loop *loop;
@@ -65,11 +66,12 @@ static int connect_to(const char *lab, struct client *client)
 		return err;
 	snprintf(address.sun_path, sizeof(address.sun_path), HS_LAB_ROOT "/%s/ctl", lab);
 	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-		return errno == ENOENT || errno == ECONNREFUSED ?
-			       hs_fail(-ENOENT, "no lab '%s' is up; `hsbpf lab up --lab %s` raises it, `hsbpf lab status` "
-						"lists what runs",
-				       lab, lab) :
-			       hs_fail(-errno, "cannot connect to %s:", address.sun_path);
+		return errno == ENOENT || errno == ECONNREFUSED
+			       ? hs_fail(-ENOENT,
+					 "no lab '%s' is up; `hsbpf lab up --lab %s` raises it, `hsbpf lab status` "
+					 "lists what runs",
+					 lab, lab)
+			       : hs_fail(-errno, "cannot connect to %s:", address.sun_path);
 	err = hs_loop_open(&client->loop);
 	if (!err)
 		err = hs_link_open(client->loop, fd, on_frame, on_close, client, &client->link);
@@ -96,7 +98,13 @@ int hs_ctl_ask(const char *lab, enum hs_frame_type what, const char *payload, js
 		err = hs_link_send(client.link, (struct hs_frame){ .type = (uint16_t)what }, payload,
 				   payload ? strlen(payload) : 0);
 	if (!err)
-		err = hs_loop_until(client.loop, is_over, &client, 0);
+		err = hs_loop_until(client.loop, is_over, &client,
+				    what == HS_FRAME_STATUS ? hs_now_ns() + ANSWER_LIMIT_NS : 0);
+	if (err == -ETIMEDOUT)
+		hs_fail(err,
+			"the lab '%s' does not answer: its owner is busy (a kernel is fetched, KVM is tried) or "
+			"stopped",
+			lab);
 	if (!err && !client.answered)
 		err = hs_fail(-EPIPE, "the lab '%s' went away", lab);
 	if (!err) {

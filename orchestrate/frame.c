@@ -36,8 +36,8 @@ struct hs_link {
 const char *hs_state_name(enum hs_state state)
 {
 	static const char *const names[HS_STATE_NR] = {
-		[HS_STATE_OFF] = "off",		    [HS_STATE_STARTED] = "started", [HS_STATE_BOOTED] = "booted",
-		[HS_STATE_NET_UP] = "network up",   [HS_STATE_READY] = "ready",	    [HS_STATE_RESTARTED] = "restarted",
+		[HS_STATE_OFF] = "off",		  [HS_STATE_STARTED] = "started", [HS_STATE_BOOTED] = "booted",
+		[HS_STATE_NET_UP] = "network up", [HS_STATE_READY] = "ready",	  [HS_STATE_RESTARTED] = "restarted",
 		[HS_STATE_FAILED] = "failed",
 	};
 
@@ -87,8 +87,8 @@ static bool take_frames(struct hs_link *link)
 		char *payload = link->in + start + sizeof(frame), saved;
 
 		memcpy(&frame, link->in + start, sizeof(frame));
-		if (frame.magic != HS_FRAME_MAGIC || frame.len > HS_FRAME_MAX_PAYLOAD ||
-		    frame.type == 0 || frame.type >= HS_FRAME_TYPE_NR) {
+		if (frame.magic != HS_FRAME_MAGIC || frame.len > HS_FRAME_MAX_PAYLOAD || frame.type == 0 ||
+		    frame.type >= HS_FRAME_TYPE_NR) {
 			close_link(link, "the other end sent a malformed frame");
 			return false;
 		}

@@ -19,16 +19,17 @@
 #define HS_AGENT_PORT "org.hsbpf.agent.0"
 
 enum hs_frame_type {
-	HS_FRAME_STATE = 1,   /* to host: value = enum hs_state; text */
-	HS_FRAME_CONSOLE,     /* to host: bytes that an L2 machine wrote on its console */
-	HS_FRAME_START,	      /* to L1: argv of an L2's QEMU, see hs_frame_pack_argv(); id = restarts allowed, value = its PCI device */
-	HS_FRAME_EXEC,	      /* to machine: id = run number, value = TCP port to wait for or 0, argv */
-	HS_FRAME_EXEC_IN,     /* to machine: id, bytes for stdin; empty payload: end of file */
-	HS_FRAME_EXEC_KILL,   /* to machine: id; value = signal */
-	HS_FRAME_EXEC_READY,  /* to host: id; the port is being listened on */
-	HS_FRAME_EXEC_OUT,    /* to host: id, bytes of stdout */
-	HS_FRAME_EXEC_ERR,    /* to host: id, bytes of stderr */
-	HS_FRAME_EXEC_EXIT,   /* to host: id, value = wait status; the run is over and its output complete */
+	HS_FRAME_STATE = 1, /* to host: value = enum hs_state; text */
+	HS_FRAME_CONSOLE,   /* to host: bytes that an L2 machine wrote on its console */
+	HS_FRAME_START, /* to L1: argv of an L2's QEMU, see hs_frame_pack_argv(); id = restarts allowed, value = its PCI
+			   device */
+	HS_FRAME_EXEC,	/* to machine: id = run number, value = TCP port to wait for or 0, argv */
+	HS_FRAME_EXEC_IN,    /* to machine: id, bytes for stdin; empty payload: end of file */
+	HS_FRAME_EXEC_KILL,  /* to machine: id; value = signal */
+	HS_FRAME_EXEC_READY, /* to host: id; the port is being listened on */
+	HS_FRAME_EXEC_OUT,   /* to host: id, bytes of stdout */
+	HS_FRAME_EXEC_ERR,   /* to host: id, bytes of stderr */
+	HS_FRAME_EXEC_EXIT,  /* to host: id, value = wait status; the run is over and its output complete */
 	/* Only on a lab's control socket (ctl.h), never from a guest: */
 	HS_FRAME_STATUS, /* ask: what runs */
 	HS_FRAME_TEST,	 /* ask: run the test; payload: JSON */
@@ -39,13 +40,13 @@ enum hs_frame_type {
 
 /* What a machine says of itself, in the order it happens. */
 enum hs_state {
-	HS_STATE_OFF,	  /* not started, or its process has ended */
-	HS_STATE_STARTED, /* its process runs */
-	HS_STATE_BOOTED,  /* its init runs */
-	HS_STATE_NET_UP,  /* its NIC has an address and a link */
-	HS_STATE_READY,	  /* takes orders */
+	HS_STATE_OFF,	    /* not started, or its process has ended */
+	HS_STATE_STARTED,   /* its process runs */
+	HS_STATE_BOOTED,    /* its init runs */
+	HS_STATE_NET_UP,    /* its NIC has an address and a link */
+	HS_STATE_READY,	    /* takes orders */
 	HS_STATE_RESTARTED, /* died while booting and was started again; the text says why */
-	HS_STATE_FAILED,  /* gave up; the text says why */
+	HS_STATE_FAILED,    /* gave up; the text says why */
 	HS_STATE_NR,
 };
 

@@ -25,15 +25,15 @@
 
 #define COMMON_MODULES "virtio_pci", "virtio_console"
 
-static const char *const l1_modules[] = { COMMON_MODULES, "9p", "9pnet_virtio", "kvm_amd", "kvm_intel", "vfio-pci",
-					  "vfio_iommu_type1", NULL };
+static const char *const l1_modules[] = { COMMON_MODULES, "9p",	      "9pnet_virtio",	  "kvm_amd",
+					  "kvm_intel",	  "vfio-pci", "vfio_iommu_type1", NULL };
 static const char *const l2_modules[] = { COMMON_MODULES, "e1000", "e1000e", NULL };
 static const char *const client_modules[] = { COMMON_MODULES, "virtio_net", NULL };
 
 /* What a person at `hsbpf lab exec` will try first; all are busybox. */
-static const char *const applets[] = { "cat",  "dmesg", "echo", "env",	"free", "grep", "head", "ip",	 "kill", "ls",
-				       "lsmod", "lspci", "mount", "ping", "ps",	"sh",	"sleep", "tail", "top",  "uname",
-				       "wc",   NULL };
+static const char *const applets[] = { "cat",	"dmesg", "echo",  "env",   "free",  "grep", "head", "ip",
+				       "kill",	"ls",	 "lsmod", "lspci", "mount", "ping", "ps",   "sh",
+				       "sleep", "tail",	 "top",	  "uname", "wc",    NULL };
 
 char *hs_images_find_init(void)
 {
@@ -52,7 +52,8 @@ char *hs_images_find_init(void)
 	}
 	if (access(HS_LIBEXECDIR "/hsbpf-init", R_OK) == 0)
 		return strdup(HS_LIBEXECDIR "/hsbpf-init");
-	hs_err("cannot find the guests' init, hsbpf-init, beside hsbpf or in " HS_LIBEXECDIR ": run `make` or `make install`");
+	hs_err("cannot find the guests' init, hsbpf-init, beside hsbpf or in " HS_LIBEXECDIR
+	       ": run `make` or `make install`");
 	return NULL;
 }
 
@@ -159,8 +160,10 @@ static int make_all(struct hs_images *images, const struct hs_guest_kernel *kern
 
 static const char *const *needed_modules(void)
 {
-	static const char *const needed[] = { "virtio_console", "9p",  "9pnet_virtio", "kvm_amd", "kvm_intel", "vfio-pci",
-					      "vfio_iommu_type1", "e1000", "e1000e",	   "virtio_net", NULL };
+	static const char *const needed[] = { "virtio_console",	  "9p",	       "9pnet_virtio",
+					      "kvm_amd",	  "kvm_intel", "vfio-pci",
+					      "vfio_iommu_type1", "e1000",     "e1000e",
+					      "virtio_net",	  NULL };
 
 	return needed;
 }

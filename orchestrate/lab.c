@@ -32,8 +32,8 @@ static const struct hs_machine_ops machine_ops;
 const char *hs_phase_name(enum hs_phase phase)
 {
 	static const char *const names[HS_PHASE_NR] = {
-		[HS_PHASE_PREPARE] = "prepare", [HS_PHASE_NETWORK] = "network", [HS_PHASE_L1] = "boot l1",
-		[HS_PHASE_MACHINES] = "boot machines", [HS_PHASE_TEST] = "test", [HS_PHASE_DOWN] = "take down",
+		[HS_PHASE_PREPARE] = "prepare",	       [HS_PHASE_NETWORK] = "network", [HS_PHASE_L1] = "boot l1",
+		[HS_PHASE_MACHINES] = "boot machines", [HS_PHASE_TEST] = "test",       [HS_PHASE_DOWN] = "take down",
 	};
 
 	return names[phase];
@@ -107,7 +107,8 @@ static struct hs_machine *speaker(struct hs_lab *lab, struct hs_machine *link_ow
 	return link_owner->number == 0 && routed <= lab->config.pairs ? l2_of(lab, routed - 1) : NULL;
 }
 
-static void on_machine_frame(void *ctx, struct hs_machine *link_owner, const struct hs_frame *frame, const char *payload)
+static void on_machine_frame(void *ctx, struct hs_machine *link_owner, const struct hs_frame *frame,
+			     const char *payload)
 {
 	struct hs_lab *lab = ctx;
 	struct hs_machine *machine = speaker(lab, link_owner, frame->machine);
@@ -160,7 +161,8 @@ static void on_machine_exit(void *ctx, struct hs_machine *machine, int wait_stat
 	}
 	hs_proc_describe(wait_status, what, sizeof(what));
 	snprintf(why, sizeof(why), "its %s %s%s%s%s", machine->errors_path ? "QEMU" : "process", what,
-		 machine->shutdown_reason[0] ? " (" : "", machine->shutdown_reason, machine->shutdown_reason[0] ? ")" : "");
+		 machine->shutdown_reason[0] ? " (" : "", machine->shutdown_reason,
+		 machine->shutdown_reason[0] ? ")" : "");
 	if (restart_client(lab, machine, why))
 		return;
 	lab->l1_was_reset = l1_was_reset(lab, machine, wait_status);
@@ -190,9 +192,11 @@ int hs_lab_check_memory(uint64_t need_bytes)
 	line = strstr(text, "MemAvailable:");
 	if (!line || sscanf(line, "MemAvailable: %llu", &free_kib) != 1 || free_kib * 1024 >= need_bytes)
 		return 0;
-	return hs_fail(-ENOMEM, "too little memory: this lab needs %s, %s are available; fewer pairs or --l1-mem, --l2-mem, "
-				"--client-mem make it smaller",
-		       hs_format_bytes(need, sizeof(need), need_bytes), hs_format_bytes(have, sizeof(have), free_kib * 1024));
+	return hs_fail(-ENOMEM,
+		       "too little memory: this lab needs %s, %s are available; fewer pairs or --l1-mem, --l2-mem, "
+		       "--client-mem make it smaller",
+		       hs_format_bytes(need, sizeof(need), need_bytes),
+		       hs_format_bytes(have, sizeof(have), free_kib * 1024));
 }
 
 /* Namespaces and mounts need one, interfaces the other: said before anything is made. */
@@ -206,8 +210,9 @@ static int check_capabilities(void)
 		return 0;
 	net = data[0].effective & (1u << CAP_NET_ADMIN);
 	sys = data[0].effective & (1u << CAP_SYS_ADMIN);
-	return net && sys ? 0 : hs_fail(-EPERM, "raising a lab needs %s%s%s, and this process has not: run it as root",
-					net ? "" : "CAP_NET_ADMIN", net || sys ? "" : " and ", sys ? "" : "CAP_SYS_ADMIN");
+	return net && sys ? 0
+			  : hs_fail(-EPERM, "raising a lab needs %s%s%s, and this process has not: run it as root",
+				    net ? "" : "CAP_NET_ADMIN", net || sys ? "" : " and ", sys ? "" : "CAP_SYS_ADMIN");
 }
 
 static int check_needs(const struct hs_lab *lab)
@@ -220,8 +225,9 @@ static int check_needs(const struct hs_lab *lab)
 	if (err)
 		return err;
 	if (access("/dev/net/tun", R_OK | W_OK) < 0)
-		return hs_fail(-EOPNOTSUPP, "cannot use /dev/net/tun, and the lab's taps need it (load the module tun, or "
-					    "allow the device): %s",
+		return hs_fail(-EOPNOTSUPP,
+			       "cannot use /dev/net/tun, and the lab's taps need it (load the module tun, or "
+			       "allow the device): %s",
 			       strerror(errno));
 	if (!hs_proc_finds(HS_QEMU))
 		return hs_fail(-ENOENT, "there is no " HS_QEMU " in PATH: install the package qemu-system-x86");
@@ -239,8 +245,9 @@ static int init_machines(struct hs_lab *lab)
 		struct hs_machine *machine = &lab->machines[i];
 		unsigned tenant = i == 0 ? 0 : (i - 1) % lab->config.pairs;
 		struct hs_pair pair = hs_pair_of(tenant);
-		enum hs_machine_kind kind = i == 0 ? HS_MACHINE_L1 :
-					    i <= lab->config.pairs ? HS_MACHINE_L2 : HS_MACHINE_CLIENT;
+		enum hs_machine_kind kind = i == 0		     ? HS_MACHINE_L1
+					    : i <= lab->config.pairs ? HS_MACHINE_L2
+								     : HS_MACHINE_CLIENT;
 		const char *name = kind == HS_MACHINE_L1 ? "l1" : kind == HS_MACHINE_L2 ? pair.l2 : pair.client;
 		bool is_process = kind == HS_MACHINE_CLIENT && lab->config.client_netns;
 
@@ -248,8 +255,9 @@ static int init_machines(struct hs_lab *lab)
 		machine->number = i;
 		machine->tenant = tenant;
 		machine->console_path = is_process ? NULL : hs_format("%s/%s.txt", lab->config.console_dir, name);
-		machine->errors_path = is_process || kind == HS_MACHINE_L2 ?
-					       NULL : hs_format("%s/%s.qemu.txt", lab->config.console_dir, name);
+		machine->errors_path = is_process || kind == HS_MACHINE_L2
+					       ? NULL
+					       : hs_format("%s/%s.qemu.txt", lab->config.console_dir, name);
 	}
 	lab->machines_nr = count;
 	return 0;
@@ -292,12 +300,17 @@ static int prepare(struct hs_lab *lab)
 
 	if (err)
 		return err;
-	query = (struct hs_accel_query){ .cache_dir = lab->images->cache_dir, .kernel = lab->images->kernel,
-					 .release = lab->images->release, .initramfs = lab->images->client,
+	query = (struct hs_accel_query){ .cache_dir = lab->images->cache_dir,
+					 .kernel = lab->images->kernel,
+					 .release = lab->images->release,
+					 .initramfs = lab->images->client,
 					 .work_dir = hs_labdir_path(lab->dir) };
 	err = hs_accel_choose(lab->config.accel, &query, &lab->accel);
 	if (!err)
-		hs_info("accelerator: %s; %s", lab->accel.l1_kvm ? "KVM" : lab->accel.client_kvm ? "TCG for L1, KVM for clients" : "TCG",
+		hs_info("accelerator: %s; %s",
+			lab->accel.l1_kvm	? "KVM"
+			: lab->accel.client_kvm ? "TCG for L1, KVM for clients"
+						: "TCG",
 			lab->accel.reason);
 	return err;
 }
@@ -305,7 +318,9 @@ static int prepare(struct hs_lab *lab)
 static void tell_tap(struct hs_lab *lab, const struct hs_pair *pair, bool is_client)
 {
 	struct hs_lab_tap tap = { .name = is_client ? pair->client_tap : pair->l2_tap,
-				  .netns_inum = hs_net_inum(lab->net), .tenant = pair->tenant, .is_client = is_client };
+				  .netns_inum = hs_net_inum(lab->net),
+				  .tenant = pair->tenant,
+				  .is_client = is_client };
 
 	tap.ifindex = hs_net_ifindex(lab->net, tap.name);
 	if (lab->config.hooks.on_tap && tap.ifindex > 0)
@@ -314,7 +329,8 @@ static void tell_tap(struct hs_lab *lab, const struct hs_pair *pair, bool is_cli
 
 static int raise_network(struct hs_lab *lab)
 {
-	struct hs_net_config config = { .lab = lab->config.name, .client_netns = lab->config.client_netns,
+	struct hs_net_config config = { .lab = lab->config.name,
+					.client_netns = lab->config.client_netns,
 					.dry_run = lab->config.dry_run };
 	int err = hs_net_open(&config, &lab->net);
 
@@ -337,8 +353,9 @@ static struct hs_qemu_common common_of(const struct hs_lab *lab, const struct hs
 	return (struct hs_qemu_common){
 		.kvm = is_l1 ? lab->accel.l1_kvm : lab->accel.client_kvm,
 		.kernel = lab->images ? lab->images->kernel : "KERNEL",
-		.initramfs = !lab->images ? (is_l1 ? "l1.cpio" : "client.cpio") :
-			     is_l1	  ? lab->images->l1 : lab->images->client,
+		.initramfs = !lab->images ? (is_l1 ? "l1.cpio" : "client.cpio")
+			     : is_l1	  ? lab->images->l1
+					  : lab->images->client,
 		.run_dir = lab->dir ? hs_labdir_path(lab->dir) : HS_LAB_ROOT "/LAB",
 		.console = machine->console_path,
 		.memory_bytes = is_l1 ? lab->memory.l1_bytes : lab->memory.client_bytes,
@@ -347,10 +364,13 @@ static struct hs_qemu_common common_of(const struct hs_lab *lab, const struct hs
 
 static void l1_argv(const struct hs_lab *lab, struct hs_argv *argv)
 {
-	struct hs_qemu_l1 l1 = { .common = common_of(lab, &lab->machines[0]), .pairs = lab->config.pairs,
-				 .cpus = lab->config.l1_cpus, .nic = lab->config.nic,
+	struct hs_qemu_l1 l1 = { .common = common_of(lab, &lab->machines[0]),
+				 .pairs = lab->config.pairs,
+				 .cpus = lab->config.l1_cpus,
+				 .nic = lab->config.nic,
 				 .boot_dir = lab->images ? lab->images->boot_dir : "BOOT_DIR",
-				 .events_file = lab->config.events_file, .log_file = lab->config.log_file };
+				 .events_file = lab->config.events_file,
+				 .log_file = lab->config.log_file };
 
 	hs_qemu_l1_argv(argv, &l1);
 }
@@ -413,7 +433,9 @@ static int start_l1(struct hs_lab *lab)
 /* Hands L1 its orders for one L2. */
 static int order_l2(struct hs_lab *lab, unsigned tenant)
 {
-	struct hs_frame frame = { .type = HS_FRAME_START, .machine = (uint16_t)(tenant + 1), .id = RESTARTS,
+	struct hs_frame frame = { .type = HS_FRAME_START,
+				  .machine = (uint16_t)(tenant + 1),
+				  .id = RESTARTS,
 				  .value = hs_pair_of(tenant).slot };
 	struct hs_machine *machine = l2_of(lab, tenant);
 	scoped(argv) struct hs_argv argv = { 0 };
@@ -582,7 +604,9 @@ int hs_lab_raise(struct hs_lab *lab)
 		enum hs_phase phase;
 		phase_fn run;
 	} steps[] = {
-		{ HS_PHASE_PREPARE, prepare }, { HS_PHASE_NETWORK, raise_network }, { HS_PHASE_L1, boot_l1 },
+		{ HS_PHASE_PREPARE, prepare },
+		{ HS_PHASE_NETWORK, raise_network },
+		{ HS_PHASE_L1, boot_l1 },
 		{ HS_PHASE_MACHINES, boot_machines },
 	};
 

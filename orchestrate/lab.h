@@ -40,9 +40,9 @@ struct hs_lab_config {
 	unsigned pairs;
 	bool client_netns, dry_run;
 	enum hs_accel accel;
-	const char *nic;	/* "e1000" or "e1000e" */
-	const char *kernel;	/* NULL: found or fetched */
-	unsigned l1_cpus;	/* 0: as the host */
+	const char *nic;	 /* "e1000" or "e1000e" */
+	const char *kernel;	 /* NULL: found or fetched */
+	unsigned l1_cpus;	 /* 0: as the host */
 	struct hs_memory memory; /* 0: planned */
 	const char *console_dir; /* exists; MACHINE.txt and MACHINE.qemu.txt are written there */
 	const char *events_file; /* QEMU events of L1, NULL: none */
@@ -51,7 +51,15 @@ struct hs_lab_config {
 };
 
 /* Phases of a lab's life, for the summary. */
-enum hs_phase { HS_PHASE_PREPARE, HS_PHASE_NETWORK, HS_PHASE_L1, HS_PHASE_MACHINES, HS_PHASE_TEST, HS_PHASE_DOWN, HS_PHASE_NR };
+enum hs_phase {
+	HS_PHASE_PREPARE,
+	HS_PHASE_NETWORK,
+	HS_PHASE_L1,
+	HS_PHASE_MACHINES,
+	HS_PHASE_TEST,
+	HS_PHASE_DOWN,
+	HS_PHASE_NR
+};
 const char *hs_phase_name(enum hs_phase phase);
 
 /* Checks what the lab needs (memory, devices, programs) and takes its name. Strings of config are borrowed. */

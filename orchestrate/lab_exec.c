@@ -25,7 +25,8 @@ static void unlink_run(struct hs_lab *lab, struct hs_lab_exec_run *run)
 	*at = run->next;
 }
 
-static int send_to(struct hs_lab *lab, struct hs_machine *machine, struct hs_frame frame, const void *payload, size_t len)
+static int send_to(struct hs_lab *lab, struct hs_machine *machine, struct hs_frame frame, const void *payload,
+		   size_t len)
 {
 	bool is_l2 = machine->kind == HS_MACHINE_L2;
 

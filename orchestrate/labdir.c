@@ -161,13 +161,15 @@ static int take_name(struct hs_labdir *labdir)
 
 	labdir->lock_fd = try_lock(labdir->name);
 	if (labdir->lock_fd == -EWOULDBLOCK)
-		return hs_fail(-EBUSY, "the lab '%s' is up already (owner: process %d); `hsbpf lab down --lab %s` takes "
-				       "it down, --lab NAME raises another beside it",
+		return hs_fail(-EBUSY,
+			       "the lab '%s' is up already (owner: process %d); `hsbpf lab down --lab %s` takes "
+			       "it down, --lab NAME raises another beside it",
 			       labdir->name, read_owner(labdir->name), labdir->name);
 	if (labdir->lock_fd < 0)
 		return hs_fail(labdir->lock_fd, "cannot lock %s:", labdir->path);
 	labdir->pids_fd = pids ? open(pids, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600) : -1;
-	if (labdir->pids_fd < 0 || ftruncate(labdir->lock_fd, 0) < 0 || hs_write_all(labdir->lock_fd, owner, (size_t)len))
+	if (labdir->pids_fd < 0 || ftruncate(labdir->lock_fd, 0) < 0 ||
+	    hs_write_all(labdir->lock_fd, owner, (size_t)len))
 		return hs_fail(-EIO, "cannot write below %s", labdir->path);
 	return 0;
 }

@@ -95,8 +95,8 @@ static int make_netns(const char *path)
 	pid_t child;
 
 	if (fd < 0)
-		return errno == EEXIST ? hs_fail(-EEXIST, "the network namespace %s exists already", path) :
-					 hs_fail(-errno, "cannot create %s:", path);
+		return errno == EEXIST ? hs_fail(-EEXIST, "the network namespace %s exists already", path)
+				       : hs_fail(-errno, "cannot create %s:", path);
 	close(fd);
 	child = fork();
 	if (child == 0) {
@@ -108,8 +108,9 @@ static int make_netns(const char *path)
 		int err = child > 0 && WIFEXITED(status) ? -WEXITSTATUS(status) : -ECHILD;
 
 		unlink(path);
-		return hs_fail(err, "cannot make the network namespace %s (CAP_SYS_ADMIN and CAP_NET_ADMIN are needed):",
-			       path);
+		return hs_fail(
+			err,
+			"cannot make the network namespace %s (CAP_SYS_ADMIN and CAP_NET_ADMIN are needed):", path);
 	}
 	return 0;
 }

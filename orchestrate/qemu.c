@@ -63,9 +63,10 @@ void hs_qemu_l1_argv(struct hs_argv *argv, const struct hs_qemu_l1 *l1)
 	for (unsigned tenant = 0; tenant < l1->pairs; tenant++) {
 		struct hs_pair pair = hs_pair_of(tenant);
 
-		hs_argv_add_pair(argv, "-netdev", "tap,id=net%u,ifname=%s,script=no,downscript=no", tenant, pair.l2_tap);
-		hs_argv_add_pair(argv, "-device", "%s,netdev=net%u,addr=%x,mac=%s,romfile=%s", l1->nic, tenant, pair.slot,
-				 pair.l2_mac, strcmp(l1->nic, "e1000") == 0 ? E1000_OPTIONS : "");
+		hs_argv_add_pair(argv, "-netdev", "tap,id=net%u,ifname=%s,script=no,downscript=no", tenant,
+				 pair.l2_tap);
+		hs_argv_add_pair(argv, "-device", "%s,netdev=net%u,addr=%x,mac=%s,romfile=%s", l1->nic, tenant,
+				 pair.slot, pair.l2_mac, strcmp(l1->nic, "e1000") == 0 ? E1000_OPTIONS : "");
 	}
 	if (l1->events_file) {
 		hs_argv_add_pair(argv, "-trace", "events=%s", l1->events_file);

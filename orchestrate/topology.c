@@ -13,7 +13,7 @@
 #define MIB (1ull << 20)
 #define L1_BASE_MIB 1024
 #define L2_OVERHEAD_MIB 170 /* QEMU and page tables of one L2, inside L1 */
-#define L1_LEAST_MIB 192 /* L1 itself, by trying; and below it, of each L2 beside its memory */
+#define L1_LEAST_MIB 192    /* L1 itself, by trying; and below it, of each L2 beside its memory */
 #define L2_LEAST_OVERHEAD_MIB 32
 #define QEMU_OVERHEAD_MIB 90 /* translation cache and heap of one TCG QEMU on the host */
 
@@ -89,7 +89,9 @@ int hs_memory_check(const struct hs_memory *memory, unsigned pairs)
 
 	if (memory->l1_bytes >= least_bytes)
 		return 0;
-	return hs_fail(-ERANGE, "--l1-mem %s is too little for %u L2 VM%s: L1 needs %s or more; without --l1-mem it gets what fits",
-		       hs_format_bytes(given, sizeof(given), memory->l1_bytes), pairs, pairs == 1 ? "" : "s",
-		       hs_format_bytes(least, sizeof(least), least_bytes));
+	return hs_fail(
+		-ERANGE,
+		"--l1-mem %s is too little for %u L2 VM%s: L1 needs %s or more; without --l1-mem it gets what fits",
+		hs_format_bytes(given, sizeof(given), memory->l1_bytes), pairs, pairs == 1 ? "" : "s",
+		hs_format_bytes(least, sizeof(least), least_bytes));
 }

@@ -257,7 +257,8 @@ static void describe_failure(const struct job *job, char *text, size_t size)
 		snprintf(text, size, "%s went away during the test", client->machine);
 	else
 		snprintf(text, size, "the client in %s %s%s%s", client->machine,
-			 hs_proc_describe(client->status, what, sizeof(what)), *client->errors ? ": " : "", client->errors);
+			 hs_proc_describe(client->status, what, sizeof(what)), *client->errors ? ": " : "",
+			 client->errors);
 }
 
 static void take_result(struct job *job, bool interrupted)
@@ -310,8 +311,7 @@ static int run_both_sides(struct run *run)
 	for (unsigned i = 0; i < run->pairs; i++)
 		if (run->jobs[i].used)
 			start_client(&run->jobs[i]);
-	err = hs_lab_wait(run->lab, all_have_ended, run,
-			  hs_now_ns() + run->config->seconds * SECOND_NS + END_LIMIT_NS);
+	err = hs_lab_wait(run->lab, all_have_ended, run, hs_now_ns() + run->config->seconds * SECOND_NS + END_LIMIT_NS);
 	return err == -ETIMEDOUT ? 0 : err;
 }
 

@@ -45,11 +45,13 @@ bool hs_workload_parse_ping(const char *text, struct hs_workload_result *result)
 	unsigned sent, received;
 	const char *counts;
 
-	if (!equals || sscanf(equals, "= %lf/%lf/%lf", &result->rtt_min_ms, &result->rtt_avg_ms, &result->rtt_max_ms) != 3) {
+	if (!equals ||
+	    sscanf(equals, "= %lf/%lf/%lf", &result->rtt_min_ms, &result->rtt_avg_ms, &result->rtt_max_ms) != 3) {
 		snprintf(result->error, sizeof(result->error), "ping got no answer");
 		return false;
 	}
-	for (counts = strstr(text, " packets transmitted"); counts && counts > text && counts[-1] >= '0' && counts[-1] <= '9';)
+	for (counts = strstr(text, " packets transmitted");
+	     counts && counts > text && counts[-1] >= '0' && counts[-1] <= '9';)
 		counts--;
 	if (counts && sscanf(counts, "%u packets transmitted, %u", &sent, &received) == 2)
 		result->retransmits = sent > received ? sent - received : 0;

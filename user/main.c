@@ -5,7 +5,8 @@
 #include "base/opt.h"
 #include "cmd/cmd.h"
 
-const char hs_summary[] = "host observability for virtualization: nested labs, KVM, tap and IOMMU events on one time line";
+const char hs_summary[] =
+	"host observability for virtualization: nested labs, KVM, tap and IOMMU events on one time line";
 
 const struct hs_verb *const hs_verbs[] = {
 	&cmd_collect, &cmd_lab_up, &cmd_lab_test, &cmd_lab_exec, &cmd_lab_console, &cmd_lab_status, &cmd_lab_down,

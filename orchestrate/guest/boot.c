@@ -27,7 +27,8 @@ int guest_mount_basics(void)
 	static const struct {
 		const char *type, *where;
 	} mounts[] = {
-		{ "devtmpfs", "/dev" }, { "proc", "/proc" }, { "sysfs", "/sys" }, { "tmpfs", "/tmp" }, { "tmpfs", "/run" },
+		{ "devtmpfs", "/dev" }, { "proc", "/proc" }, { "sysfs", "/sys" },
+		{ "tmpfs", "/tmp" },	{ "tmpfs", "/run" },
 	};
 
 	for (size_t i = 0; i < HS_ARRAY_SIZE(mounts); i++) {

@@ -74,15 +74,16 @@ static void print_taps(FILE *out, json_object *tenant, const char *side)
 	fprintf(out, "%6llu  %-8s %-10s %12s %11s  %12s %11s  %8s\n",
 		(unsigned long long)hs_json_get_u64(tenant, "tenant"), hs_json_get_string(machine, "tap"),
 		hs_json_get_string(machine, "machine"), count_cell(machine, "packets.to_guest", to), bytes_to,
-		count_cell(machine, "packets.from_guest", from), bytes_from, count_cell(machine, "packets.refused", refused));
+		count_cell(machine, "packets.from_guest", from), bytes_from,
+		count_cell(machine, "packets.refused", refused));
 }
 
 static void print_tenants(FILE *out, json_object *tenants)
 {
 	size_t count = json_object_is_type(tenants, json_type_array) ? json_object_array_length(tenants) : 0;
 
-	fprintf(out, "\n%6s  %-8s %14s %8s  %12s %12s  %12s %10s %8s  %7s %8s\n", "tenant", "machine", "throughput", "retrans",
-		"pkts to L2", "pkts from L2", "IOTLB hit", "update", "context", "per pkt", "miss");
+	fprintf(out, "\n%6s  %-8s %14s %8s  %12s %12s  %12s %10s %8s  %7s %8s\n", "tenant", "machine", "throughput",
+		"retrans", "pkts to L2", "pkts from L2", "IOTLB hit", "update", "context", "per pkt", "miss");
 	for (size_t i = 0; i < count; i++)
 		print_tenant(out, json_object_array_get_idx(tenants, i));
 	if (count && !hs_json_get(json_object_array_get_idx(tenants, 0), "l2.packets"))
@@ -102,14 +103,14 @@ static void print_events(FILE *out, json_object *document)
 
 	fprintf(out, "\n%-8s %-24s %14s %10s\n", "machine", "event", "recorded", "lost");
 	if (host) {
-		json_object_object_foreach(hs_json_get(host, "events"), name, event)
+		json_object_object_foreach (hs_json_get(host, "events"), name, event)
 			fprintf(out, "%-8s %-24s %14s %10s\n", "host", name, count_cell(event, "recorded", recorded),
 				count_cell(event, "lost", lost));
 		if (!hs_json_get_u64(host, "recorded"))
 			fprintf(out, "%-8s %-24s %14s %10s\n", "host", "(none)", "0", count_cell(host, "lost", lost));
 	}
 	if (log) {
-		json_object_object_foreach(hs_json_get(log, "events"), name, event)
+		json_object_object_foreach (hs_json_get(log, "events"), name, event)
 			fprintf(out, "%-8s %-24s %14llu %10s\n", "l1", name,
 				(unsigned long long)json_object_get_uint64(event), "0");
 		fprintf(out, "%-8s %-24s %14s %10s  (torn %llu, foreign %llu)\n", "l1", "all lines of its IOMMU log",
@@ -125,7 +126,8 @@ static void print_missing(FILE *out, json_object *list)
 	for (size_t i = 0; i < count; i++) {
 		json_object *row = json_object_array_get_idx(list, i);
 
-		fprintf(out, "not recorded: %s: %s\n", hs_json_get_string(row, "event"), hs_json_get_string(row, "reason"));
+		fprintf(out, "not recorded: %s: %s\n", hs_json_get_string(row, "event"),
+			hs_json_get_string(row, "reason"));
 	}
 }
 
@@ -150,8 +152,7 @@ static void print_phases(FILE *out, json_object *phases)
 	if (!phases)
 		return;
 	fputs("phases:", out);
-	json_object_object_foreach(phases, name, seconds)
-	{
+	json_object_object_foreach (phases, name, seconds) {
 		fprintf(out, " %s %.1f s,", name, json_object_get_double(seconds));
 		total += json_object_get_double(seconds);
 	}

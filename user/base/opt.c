@@ -92,7 +92,8 @@ static void describe_expected(const struct hs_opt *option, char *text, size_t si
 	case HS_OPT_SIZE:
 		len = (size_t)snprintf(text, size, "a size such as 512M or 2G");
 		if (option->max)
-			snprintf(text + len, size - len, ", from %s to %s", hs_format_bytes(min, sizeof(min), option->min),
+			snprintf(text + len, size - len, ", from %s to %s",
+				 hs_format_bytes(min, sizeof(min), option->min),
 				 hs_format_bytes(max, sizeof(max), option->max));
 		return;
 	case HS_OPT_DURATION:

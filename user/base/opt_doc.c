@@ -88,9 +88,9 @@ static void print_man_head(FILE *out, const char *name, const char *what)
 	fputc('\n', out);
 }
 
-static const char exit_status[] =
-	".SH EXIT STATUS\n0 success; 1 failure; 2 usage; 3 finished but data was lost and \\-\\-fail\\-on\\-loss was given; "
-	"4 a privilege or kernel feature is missing; 5 a threshold was exceeded.\n";
+static const char exit_status[] = ".SH EXIT STATUS\n0 success; 1 failure; 2 usage; 3 finished but data was lost and "
+				  "\\-\\-fail\\-on\\-loss was given; "
+				  "4 a privilege or kernel feature is missing; 5 a threshold was exceeded.\n";
 
 void hs_verb_print_man(FILE *out, const struct hs_verb *verb)
 {
@@ -132,7 +132,8 @@ void hs_verbs_print_completion(FILE *out, const struct hs_verb *const *verbs)
 	fputs("# bash completion for hsbpf, made by `hsbpf gen completion`\n"
 	      "_hsbpf()\n{\n\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
 	      "\tlocal verb=${COMP_WORDS[1]} words=\n"
-	      "\t[ \"$verb\" = lab ] || [ \"$verb\" = gen ] && [ \"$COMP_CWORD\" -gt 2 ] && verb=\"$verb ${COMP_WORDS[2]}\"\n"
+	      "\t[ \"$verb\" = lab ] || [ \"$verb\" = gen ] && [ \"$COMP_CWORD\" -gt 2 ] && verb=\"$verb "
+	      "${COMP_WORDS[2]}\"\n"
 	      "\tcase \"$verb|$prev\" in\n",
 	      out);
 	for (const struct hs_verb *const *verb = verbs; *verb; verb++)

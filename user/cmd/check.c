@@ -96,8 +96,11 @@ static void check_bpf(struct finding *finding)
 	char dir[] = "/tmp/hsbpf-check-XXXXXX", reason[200] = "";
 	scoped(mem) char *trace = mkdtemp(dir) ? hs_format("%s/host", dir) : NULL;
 	scoped(hs_capture) struct hs_capture *capture = NULL;
-	struct hs_capture_config config = { .trace_dir = trace, .machine = "host", .ring_bytes = 65536,
-					    .flags = HS_CAPTURE_KVM | HS_CAPTURE_TAP, .reason = reason,
+	struct hs_capture_config config = { .trace_dir = trace,
+					    .machine = "host",
+					    .ring_bytes = 65536,
+					    .flags = HS_CAPTURE_KVM | HS_CAPTURE_TAP,
+					    .reason = reason,
 					    .reason_bytes = sizeof(reason) };
 	size_t missing_nr = 0, used;
 	const struct hs_probe_missing *missing;
@@ -123,7 +126,8 @@ static void check_kvm(struct finding *finding)
 	if (access("/dev/kvm", R_OK | W_OK) < 0)
 		snprintf(finding->text, sizeof(finding->text), "no /dev/kvm (%s): labs run under TCG", strerror(errno));
 	else
-		set(finding, true, "/dev/kvm opens; whether a kernel boots under it is found at the first run, and remembered");
+		set(finding, true,
+		    "/dev/kvm opens; whether a kernel boots under it is found at the first run, and remembered");
 }
 
 static void check_kernel(struct finding *finding)
@@ -164,8 +168,11 @@ static void check_memory(struct finding *finding)
 static void print_findings(const struct finding *findings, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		printf("%-8s %-12s %s\n", findings[i].ok ? "yes" : findings[i].needed ? "NO" : "no", findings[i].what,
-		       findings[i].text);
+		printf("%-8s %-12s %s\n",
+		       findings[i].ok	    ? "yes"
+		       : findings[i].needed ? "NO"
+					    : "no",
+		       findings[i].what, findings[i].text);
 }
 
 static void print_json(const struct finding *findings, size_t count)
@@ -183,7 +190,8 @@ static void print_json(const struct finding *findings, size_t count)
 		hs_json_add_bool(row, "needed", findings[i].needed);
 		hs_json_add_string(row, "text", findings[i].text);
 	}
-	printf("%s\n", json_object_to_json_string_ext(document, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
+	printf("%s\n",
+	       json_object_to_json_string_ext(document, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
 }
 
 static int run(void *config_ptr, int argc, char **argv)
@@ -193,8 +201,9 @@ static int run(void *config_ptr, int argc, char **argv)
 		bool needed;
 		check_fn check;
 	} checks[] = {
-		{ "qemu", true, check_qemu },	    { "iperf3", true, check_iperf3 }, { "busybox", true, check_busybox },
-		{ "network", true, check_network }, { "memory", true, check_memory }, { "kernel", true, check_kernel },
+		{ "qemu", true, check_qemu },	    { "iperf3", true, check_iperf3 },
+		{ "busybox", true, check_busybox }, { "network", true, check_network },
+		{ "memory", true, check_memory },   { "kernel", true, check_kernel },
 		{ "bpf", false, check_bpf },	    { "kvm", false, check_kvm },
 	};
 	const struct check_config *config = config_ptr;
@@ -222,6 +231,10 @@ static int run(void *config_ptr, int argc, char **argv)
 }
 
 const struct hs_verb cmd_check = {
-	.name = "check", .synopsis = "", .help = "tell what this machine can and cannot do, by trying",
-	.options = options, .config_size = sizeof(struct check_config), .run = run,
+	.name = "check",
+	.synopsis = "",
+	.help = "tell what this machine can and cannot do, by trying",
+	.options = options,
+	.config_size = sizeof(struct check_config),
+	.run = run,
 };

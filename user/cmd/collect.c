@@ -26,11 +26,14 @@ struct collect_config {
 static const struct hs_opt options[] = {
 	LAB_OPTIONS(struct collect_config, lab),
 	TEST_OPTIONS(struct collect_config, test),
-	HS_OPT(struct collect_config, runs, "runs", 'r', HS_OPT_U32, "R", "1", "repeat it all, machines down in between",
-	       .min = 1, .max = 100000),
-	HS_OPT(struct collect_config, keep, "keep", 0, HS_OPT_FLAG, NULL, NULL, "leave the lab up afterwards (`hsbpf lab down`)"),
-	HS_OPT(struct collect_config, json, "json", 0, HS_OPT_FLAG, NULL, NULL, "print one JSON document instead of tables"),
-	HS_OPT(struct collect_config, fail_on_loss, "fail-on-loss", 0, HS_OPT_FLAG, NULL, NULL, "exit with 3 when an event was lost"),
+	HS_OPT(struct collect_config, runs, "runs", 'r', HS_OPT_U32, "R", "1",
+	       "repeat it all, machines down in between", .min = 1, .max = 100000),
+	HS_OPT(struct collect_config, keep, "keep", 0, HS_OPT_FLAG, NULL, NULL,
+	       "leave the lab up afterwards (`hsbpf lab down`)"),
+	HS_OPT(struct collect_config, json, "json", 0, HS_OPT_FLAG, NULL, NULL,
+	       "print one JSON document instead of tables"),
+	HS_OPT(struct collect_config, fail_on_loss, "fail-on-loss", 0, HS_OPT_FLAG, NULL, NULL,
+	       "exit with 3 when an event was lost"),
 	HS_OPT_END,
 };
 
@@ -105,7 +108,8 @@ static void print_json(const struct collect *collect)
 
 	hs_json_add_string(document, "schema", "hsbpf.collect/1");
 	json_object_object_add(document, "runs", json_object_get(collect->runs));
-	printf("%s\n", json_object_to_json_string_ext(document, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
+	printf("%s\n",
+	       json_object_to_json_string_ext(document, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
 	fflush(stdout);
 }
 
@@ -189,11 +193,16 @@ static int run(void *config_ptr, int argc, char **argv)
 }
 
 const struct hs_verb cmd_collect = {
-	.name = "collect", .synopsis = "",
+	.name = "collect",
+	.synopsis = "",
 	.help = "raise the nested lab, run the test in every pair, bring back every log and say what each tenant did",
-	.text = "One L1 VM with a virtual IOMMU and a NIC per pair, N L2 VMs inside it that own the NICs through VFIO, and N\n"
+	.text = "One L1 VM with a virtual IOMMU and a NIC per pair, N L2 VMs inside it that own the NICs through VFIO, "
+		"and N\n"
 		"clients. Everything lives in network namespaces of its own and is gone afterwards. Run X is left in\n"
-		"DIR/PREFIX_<X>.txt (L1's IOMMU log as QEMU wrote it) and DIR/PREFIX_<X>/: run.json, trace/ (CTF, for babeltrace2\n"
+		"DIR/PREFIX_<X>.txt (L1's IOMMU log as QEMU wrote it) and DIR/PREFIX_<X>/: run.json, trace/ (CTF, for "
+		"babeltrace2\n"
 		"and Trace Compass), console/, workload/.",
-	.options = options, .config_size = sizeof(struct collect_config), .run = run,
+	.options = options,
+	.config_size = sizeof(struct collect_config),
+	.run = run,
 };

@@ -5,7 +5,8 @@
 
 #include "base/loop.h"
 
-/* Catches SIGINT, SIGTERM and SIGHUP from now on; ignores SIGPIPE. on_interrupt may be changed later by calling again. */
+/* Catches SIGINT, SIGTERM and SIGHUP from now on; ignores SIGPIPE. on_interrupt may be changed later by calling again.
+ */
 int hs_interrupt_open(struct hs_loop *loop, void (*on_interrupt)(void *ctx), void *ctx);
 /* Back to the default actions. */
 void hs_interrupt_close(struct hs_loop *loop);

@@ -85,19 +85,28 @@ static int run_up(void *config_ptr, int argc, char **argv)
 	if (hs_keeper_fork(&keeper, &err))
 		return err;
 	err = raise_and_serve(&session, &keeper);
-	hs_keeper_end(&keeper, err == -EPERM || err == -EOPNOTSUPP ? HS_EXIT_PRIVILEGE : err < 0 ? HS_EXIT_FAILURE : err);
+	hs_keeper_end(&keeper, err == -EPERM || err == -EOPNOTSUPP ? HS_EXIT_PRIVILEGE
+			       : err < 0			   ? HS_EXIT_FAILURE
+								   : err);
 }
 
 const struct hs_verb cmd_lab_up = {
-	.name = "lab up", .synopsis = "", .help = "raise a lab and leave it running", .options = up_options,
+	.name = "lab up",
+	.synopsis = "",
+	.help = "raise a lab and leave it running",
+	.options = up_options,
 	.text = "Everything is recorded as in `hsbpf collect`, until `hsbpf lab down` ends it.",
-	.config_size = sizeof(struct lab_config), .run = run_up,
+	.config_size = sizeof(struct lab_config),
+	.run = run_up,
 };
 
 /* ---- test ---- */
 
 static const struct hs_opt test_options_rows[] = {
-	NAME_OPTION, TEST_OPTIONS(struct lab_config, test), JSON_OPTION, HS_OPT_END,
+	NAME_OPTION,
+	TEST_OPTIONS(struct lab_config, test),
+	JSON_OPTION,
+	HS_OPT_END,
 };
 
 static int run_test(void *config_ptr, int argc, char **argv)
@@ -119,7 +128,8 @@ static int run_test(void *config_ptr, int argc, char **argv)
 	if (!*hs_json_get_string(document, "schema")) /* refused: there is nothing to print */
 		return hs_fail(-EBUSY, "%s", hs_json_get_string(document, "error"));
 	if (config->json)
-		printf("%s\n", json_object_to_json_string_ext(document, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
+		printf("%s\n", json_object_to_json_string_ext(document, JSON_C_TO_STRING_PRETTY |
+										JSON_C_TO_STRING_NOSLASHESCAPE));
 	else
 		hs_summary_print(stdout, document);
 	if (err) /* said where it happened, in the lab's owner, which has no terminal */
@@ -128,8 +138,12 @@ static int run_test(void *config_ptr, int argc, char **argv)
 }
 
 const struct hs_verb cmd_lab_test = {
-	.name = "lab test", .synopsis = "", .help = "run the test in every pair of a raised lab", .options = test_options_rows,
-	.config_size = sizeof(struct lab_config), .run = run_test,
+	.name = "lab test",
+	.synopsis = "",
+	.help = "run the test in every pair of a raised lab",
+	.options = test_options_rows,
+	.config_size = sizeof(struct lab_config),
+	.run = run_test,
 };
 
 /* ---- exec ---- */
@@ -151,10 +165,14 @@ static int run_exec(void *config_ptr, int argc, char **argv)
 }
 
 const struct hs_verb cmd_lab_exec = {
-	.name = "lab exec", .synopsis = "MACHINE -- COMMAND [ARG...]", .options = name_options,
+	.name = "lab exec",
+	.synopsis = "MACHINE -- COMMAND [ARG...]",
+	.options = name_options,
 	.help = "run a program in a machine; its output and exit status come back",
-	.text = "Machines are l1, l2-0, client-0 and so on. L1 has the host's /usr; L2s and clients have busybox and iperf3.",
-	.config_size = sizeof(struct lab_config), .run = run_exec,
+	.text = "Machines are l1, l2-0, client-0 and so on. L1 has the host's /usr; L2s and clients have busybox and "
+		"iperf3.",
+	.config_size = sizeof(struct lab_config),
+	.run = run_exec,
 };
 
 /* ---- console ---- */
@@ -218,12 +236,17 @@ static int run_console(void *config_ptr, int argc, char **argv)
 			return hs_fail(-ENOENT, "%s is a plain process and has no console", argv[0]);
 		return show_file(hs_json_get_string(machine, "console"), config->follow);
 	}
-	return hs_fail(-ENOENT, "the lab '%s' has no machine '%s'; `hsbpf lab status` lists them", config->name, argv[0]);
+	return hs_fail(-ENOENT, "the lab '%s' has no machine '%s'; `hsbpf lab status` lists them", config->name,
+		       argv[0]);
 }
 
 const struct hs_verb cmd_lab_console = {
-	.name = "lab console", .synopsis = "MACHINE", .help = "show what a machine wrote on its serial console",
-	.options = console_options, .config_size = sizeof(struct lab_config), .run = run_console,
+	.name = "lab console",
+	.synopsis = "MACHINE",
+	.help = "show what a machine wrote on its serial console",
+	.options = console_options,
+	.config_size = sizeof(struct lab_config),
+	.run = run_console,
 };
 
 /* ---- status ---- */
@@ -240,8 +263,8 @@ static void print_status(json_object *lab)
 		json_object *machine = json_object_array_get_idx(machines, i);
 		const char *detail = hs_json_get_string(machine, "detail");
 
-		printf("  %-10s %-11s %s\n", hs_json_get_string(machine, "machine"), hs_json_get_string(machine, "state"),
-		       detail);
+		printf("  %-10s %-11s %s\n", hs_json_get_string(machine, "machine"),
+		       hs_json_get_string(machine, "state"), detail);
 	}
 }
 
@@ -255,10 +278,9 @@ static void on_lab(void *ctx, const char *name, pid_t owner)
 	struct status_list *list = ctx;
 	json_object *document = NULL;
 
-	if (hs_ctl_ask(name, HS_FRAME_STATUS, NULL, &document) < 0) {
-		hs_warn("the lab '%s' (process %d) does not answer yet", name, owner);
-		return;
-	}
+	(void)owner;
+	if (hs_ctl_ask(name, HS_FRAME_STATUS, NULL, &document) < 0)
+		return; /* said */
 	if (!list->json)
 		print_status(document);
 	json_object_array_add(list->labs, document);
@@ -277,15 +299,20 @@ static int run_status(void *config_ptr, int argc, char **argv)
 	hs_json_add_string(document, "schema", "hsbpf.labs/1");
 	hs_labs_each(on_lab, &list);
 	if (config->json)
-		printf("%s\n", json_object_to_json_string_ext(document, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
+		printf("%s\n", json_object_to_json_string_ext(document, JSON_C_TO_STRING_PRETTY |
+										JSON_C_TO_STRING_NOSLASHESCAPE));
 	else if (!json_object_array_length(list.labs))
 		printf("no lab is up\n");
 	return 0;
 }
 
 const struct hs_verb cmd_lab_status = {
-	.name = "lab status", .synopsis = "", .help = "list the labs that are up and their machines' states",
-	.options = status_options, .config_size = sizeof(struct lab_config), .run = run_status,
+	.name = "lab status",
+	.synopsis = "",
+	.help = "list the labs that are up and their machines' states",
+	.options = status_options,
+	.config_size = sizeof(struct lab_config),
+	.run = run_status,
 };
 
 /* ---- down ---- */
@@ -320,6 +347,10 @@ static int run_down(void *config_ptr, int argc, char **argv)
 }
 
 const struct hs_verb cmd_lab_down = {
-	.name = "lab down", .synopsis = "", .help = "take a lab down, and sweep what dead ones left behind",
-	.options = down_options, .config_size = sizeof(struct lab_config), .run = run_down,
+	.name = "lab down",
+	.synopsis = "",
+	.help = "take a lab down, and sweep what dead ones left behind",
+	.options = down_options,
+	.config_size = sizeof(struct lab_config),
+	.run = run_down,
 };

@@ -44,7 +44,8 @@ static char *find_events(const char *name)
 		found = found ? found : installed ? absolute_file(installed) : NULL;
 	}
 	if (!found)
-		hs_err("--qemu-events %s: there is no such file, nor a list of that name (iommu, iommu-inv, iommu-ir, vfio)",
+		hs_err("--qemu-events %s: there is no such file, nor a list of that name (iommu, iommu-inv, iommu-ir, "
+		       "vfio)",
 		       name);
 	else if (strchr(found, ','))
 		hs_err("--qemu-events %s: a comma cannot be in the path, since QEMU splits its options there", found);
@@ -81,10 +82,16 @@ int lab_options_apply(const struct lab_options *options, const char *default_pre
 			return HS_EXIT_USAGE;
 	}
 	config->lab = (struct hs_lab_config){
-		.name = options->name, .pairs = options->l2vm, .client_netns = options->client == 1,
-		.dry_run = options->dry_run, .accel = (enum hs_accel)options->accel, .nic = lab_nics[options->nic],
-		.kernel = options->kernel, .l1_cpus = options->l1_cpus,
-		.memory = { options->l1_mem, options->l2_mem, options->client_mem, 0 }, .events_file = *events_path,
+		.name = options->name,
+		.pairs = options->l2vm,
+		.client_netns = options->client == 1,
+		.dry_run = options->dry_run,
+		.accel = (enum hs_accel)options->accel,
+		.nic = lab_nics[options->nic],
+		.kernel = options->kernel,
+		.l1_cpus = options->l1_cpus,
+		.memory = { options->l1_mem, options->l2_mem, options->client_mem, 0 },
+		.events_file = *events_path,
 	};
 	config->trace = !options->no_trace;
 	return 0;

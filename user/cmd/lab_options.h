@@ -59,7 +59,8 @@ struct test_options {
 	uint32_t seconds;
 };
 #define TEST_OPTIONS(type, member)                                                                                    \
-	HS_OPT(type, member.test, "test", 't', HS_OPT_STR, "TEST", "iperf3", "what every pair runs: iperf3, iperf3-udp, ping, none"), \
+	HS_OPT(type, member.test, "test", 't', HS_OPT_STR, "TEST", "iperf3", \
+	       "what every pair runs: iperf3, iperf3-udp, ping, none"),                                               \
 	HS_OPT(type, member.seconds, "iperf3time", 0, HS_OPT_U32, "SECONDS", "10", "how long it runs", .min = 1, .max = 86400), \
 	HS_OPT(type, member.iperf3_args, "iperf3-args", 0, HS_OPT_STR, "ARGS", NULL, "more words for the iperf3 clients")
 

@@ -14,7 +14,8 @@ struct show_config {
 
 static const struct hs_opt options[] = {
 	HS_OPT(struct show_config, json, "json", 0, HS_OPT_FLAG, NULL, NULL, "print the run's document"),
-	HS_OPT(struct show_config, recount, "recount", 0, HS_OPT_FLAG, NULL, NULL, "count log and trace again from the files"),
+	HS_OPT(struct show_config, recount, "recount", 0, HS_OPT_FLAG, NULL, NULL,
+	       "count log and trace again from the files"),
 	HS_OPT_END,
 };
 
@@ -40,14 +41,19 @@ static int run(void *config_ptr, int argc, char **argv)
 	if (config->recount || !strcmp(hs_json_get_string(document, "outcome"), "running"))
 		err = hs_session_recount(rundir, document);
 	if (config->json)
-		printf("%s\n", json_object_to_json_string_ext(document, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
+		printf("%s\n", json_object_to_json_string_ext(document, JSON_C_TO_STRING_PRETTY |
+										JSON_C_TO_STRING_NOSLASHESCAPE));
 	else
 		hs_summary_print(stdout, document);
 	return err;
 }
 
 const struct hs_verb cmd_show = {
-	.name = "show", .synopsis = "RUN", .help = "print the summary of a run again",
+	.name = "show",
+	.synopsis = "RUN",
+	.help = "print the summary of a run again",
 	.text = "A run that was killed has outcome \"running\": what its log and trace hold is counted anew.",
-	.options = options, .config_size = sizeof(struct show_config), .run = run,
+	.options = options,
+	.config_size = sizeof(struct show_config),
+	.run = run,
 };

@@ -107,7 +107,9 @@ static void open_capture(struct hs_collector *collector, const struct hs_collect
 {
 	scoped(mem) char *parent = hs_format("%s/trace", config->run_dir);
 	scoped(mem) char *dir = hs_format("%s/trace/host", config->run_dir);
-	struct hs_capture_config capture = { .trace_dir = dir, .machine = "host", .flags = HS_CAPTURE_KVM | HS_CAPTURE_TAP,
+	struct hs_capture_config capture = { .trace_dir = dir,
+					     .machine = "host",
+					     .flags = HS_CAPTURE_KVM | HS_CAPTURE_TAP,
 					     .reason = collector->why_no_trace,
 					     .reason_bytes = sizeof(collector->why_no_trace) };
 	size_t missing_nr;

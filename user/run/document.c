@@ -29,8 +29,10 @@ void hs_trace_counts_from_capture(const struct hs_capture *capture, struct hs_tr
 		if (hs_capture_tap_counts(capture, i, &tap) || tap.tenant >= HS_PAIRS_MAX)
 			continue;
 		counts->taps[tap.tenant][tap.role == HS_ROLE_CLIENT] = (struct hs_tap_counts){
-			.to_guest_packets = tap.to_guest_packets, .to_guest_bytes = tap.to_guest_bytes,
-			.from_guest_packets = tap.from_guest_packets, .from_guest_bytes = tap.from_guest_bytes,
+			.to_guest_packets = tap.to_guest_packets,
+			.to_guest_bytes = tap.to_guest_bytes,
+			.from_guest_packets = tap.from_guest_packets,
+			.from_guest_bytes = tap.from_guest_bytes,
 			.refused_packets = tap.refused_packets,
 		};
 	}
@@ -104,7 +106,8 @@ static void add_tenant(json_object *tenants, unsigned tenant, bool client_netns)
 	add_machine(object, "l2", pair.l2, pair.l2_tap, pair.l2_ip, pair.l2_mac);
 	hs_json_add_string(hs_json_get(object, "l2"), "pci", pci);
 	hs_json_add_string(hs_json_get(object, "l2"), "sid", sid);
-	add_machine(object, "client", pair.client, pair.client_tap, pair.client_ip, client_netns ? NULL : pair.client_mac);
+	add_machine(object, "client", pair.client, pair.client_tap, pair.client_ip,
+		    client_netns ? NULL : pair.client_mac);
 }
 
 /* The command line, word by word: how the run was asked for. */
@@ -145,8 +148,9 @@ static json_object *tenant_of(json_object *document, unsigned tenant)
 {
 	json_object *tenants = hs_json_get(document, "tenants");
 
-	return json_object_is_type(tenants, json_type_array) && tenant < json_object_array_length(tenants) ?
-		       json_object_array_get_idx(tenants, tenant) : NULL;
+	return json_object_is_type(tenants, json_type_array) && tenant < json_object_array_length(tenants)
+		       ? json_object_array_get_idx(tenants, tenant)
+		       : NULL;
 }
 
 void hs_document_set_outcome(json_object *document, const char *outcome, const char *error)
@@ -170,7 +174,8 @@ static void add_machine_state(json_object *machines, const struct hs_machine *ma
 		hs_json_add_string(object, "detail", machine->state_text);
 	hs_json_add_u64(object, "restarts", machine->restarts);
 	if (ready)
-		hs_json_add_double(object, "boot_seconds", started && ready > started ? (double)(ready - started) / 1e9 : 0, 3);
+		hs_json_add_double(object, "boot_seconds",
+				   started && ready > started ? (double)(ready - started) / 1e9 : 0, 3);
 }
 
 void hs_document_add_lab(json_object *document, const struct hs_lab *lab)
@@ -323,8 +328,9 @@ void hs_document_add_log(json_object *document, const struct hs_qemulog_counts *
 	for (size_t i = 0; i < counts->event_nr; i++)
 		if (counts->events[i].decoded)
 			hs_json_add_u64(events, counts->events[i].name, counts->events[i].decoded);
-	hs_json_add_u64(log, "other_devices", counts->unmapped->decoded[HS_QEMULOG_PAGE_HIT] +
-						      counts->unmapped->decoded[HS_QEMULOG_PAGE_UPDATE]);
+	hs_json_add_u64(log, "other_devices",
+			counts->unmapped->decoded[HS_QEMULOG_PAGE_HIT] +
+				counts->unmapped->decoded[HS_QEMULOG_PAGE_UPDATE]);
 	for (size_t i = 0; i < counts->tenant_nr; i++)
 		add_translations(tenant_of(document, counts->tenants[i].tenant), counts->tenants[i].decoded);
 }
@@ -368,7 +374,8 @@ void hs_document_derive(json_object *document)
 		if (!translations)
 			continue;
 		if (packets)
-			hs_json_add_double(translations, "per_received_packet", (double)(hit + update) / (double)packets, 3);
+			hs_json_add_double(translations, "per_received_packet",
+					   (double)(hit + update) / (double)packets, 3);
 		if (hit + update)
 			hs_json_add_double(translations, "miss_ratio", (double)update / (double)(hit + update), 6);
 	}

@@ -24,8 +24,9 @@ static int name_parts(struct hs_rundir *rundir, const char *stem)
 	rundir->workload = hs_format("%s/workload", stem);
 	rundir->trace = hs_format("%s/trace", stem);
 	rundir->document = hs_format("%s/run.json", stem);
-	return rundir->log && rundir->dir && rundir->console && rundir->workload && rundir->trace && rundir->document ?
-		       0 : -ENOMEM;
+	return rundir->log && rundir->dir && rundir->console && rundir->workload && rundir->trace && rundir->document
+		       ? 0
+		       : -ENOMEM;
 }
 
 /* QEMU runs elsewhere and splits its options at commas. */
@@ -98,8 +99,9 @@ int hs_rundir_check_free(const struct hs_rundir *rundir)
 
 	for (size_t i = 0; i < HS_ARRAY_SIZE(paths); i++)
 		if (access(paths[i], F_OK) == 0)
-			return hs_fail(-EEXIST, "%s is there already: this folder holds that run; give another --out or "
-						"--log-prefix, or remove it",
+			return hs_fail(-EEXIST,
+				       "%s is there already: this folder holds that run; give another --out or "
+				       "--log-prefix, or remove it",
 				       paths[i]);
 	return 0;
 }

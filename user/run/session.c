@@ -71,8 +71,9 @@ static int open_lab(struct hs_session *session)
 
 	lab->console_dir = session->rundir->console;
 	lab->log_file = session->rundir->log;
-	lab->hooks = (struct hs_lab_hooks){ .on_process = on_process, .on_tap = on_tap, .on_l1_restart = on_l1_restart,
-					     .ctx = session };
+	lab->hooks = (struct hs_lab_hooks){
+		.on_process = on_process, .on_tap = on_tap, .on_l1_restart = on_l1_restart, .ctx = session
+	};
 	if (!session->config.trace)
 		lab->events_file = NULL;
 	return hs_lab_open(session->loop, lab, &session->lab);
@@ -111,7 +112,8 @@ int hs_session_open(struct hs_loop *loop, const struct hs_session_config *config
 
 static int start_collector(struct hs_session *session)
 {
-	struct hs_collector_config config = { .pairs = session->config.lab.pairs, .run_dir = session->rundir->dir,
+	struct hs_collector_config config = { .pairs = session->config.lab.pairs,
+					      .run_dir = session->rundir->dir,
 					      .log_file = session->config.lab.events_file ? session->rundir->log : NULL,
 					      .trace = session->config.trace };
 	int alarm_fd, err = hs_collector_start(&config, &session->collector, &alarm_fd);
@@ -128,7 +130,8 @@ int hs_session_raise(struct hs_session *session)
 
 static struct hs_workload_config workload_of(const struct hs_session *session)
 {
-	return (struct hs_workload_config){ .test = session->config.test, .seconds = session->config.seconds,
+	return (struct hs_workload_config){ .test = session->config.test,
+					    .seconds = session->config.seconds,
 					    .iperf3_args = session->config.iperf3_args,
 					    .out_dir = session->rundir->workload };
 }
@@ -165,7 +168,8 @@ static void set_outcome(struct hs_session *session, int result)
 	else if (result == -EINTR)
 		hs_document_set_outcome(session->document, "interrupted", NULL);
 	else
-		hs_document_set_outcome(session->document, result ? "failed" : "ok", result ? hs_log_last_error() : NULL);
+		hs_document_set_outcome(session->document, result ? "failed" : "ok",
+					result ? hs_log_last_error() : NULL);
 }
 
 /* A run that failed before its first machine was started has nothing to keep, and would only be in the way. */
@@ -191,8 +195,8 @@ int hs_session_finish(struct hs_session *session, int result, bool keep)
 		result = -ENOSPC;
 	set_outcome(session, result);
 	if (session->test_ran)
-		hs_document_add_results(session->document, hs_workload_name(session->config.test), session->config.seconds,
-					session->results, session->config.lab.pairs);
+		hs_document_add_results(session->document, hs_workload_name(session->config.test),
+					session->config.seconds, session->results, session->config.lab.pairs);
 	if (!keep)
 		hs_lab_stop(session->lab); /* first: from now on no machine changes the interfaces' counters */
 	hs_document_add_interfaces(session->document, hs_lab_net(session->lab), session->config.lab.pairs);
@@ -249,8 +253,8 @@ static void run_ordered_test(struct hs_session *session, json_object *order)
 	const struct hs_workload_test *test = hs_workload_find(hs_json_get_string(order, "test"));
 	const char *args = hs_json_get_string(order, "iperf3_args");
 	unsigned pairs = session->config.lab.pairs;
-	scoped(json) json_object *document = hs_document_new(0, pairs, session->config.lab.nic,
-							     session->config.lab.client_netns);
+	scoped(json) json_object *document =
+		hs_document_new(0, pairs, session->config.lab.nic, session->config.lab.client_netns);
 	struct hs_workload_config workload = workload_of(session);
 	struct hs_workload_result results[HS_PAIRS_MAX];
 	int err = -EINVAL;
@@ -289,7 +293,8 @@ static int recount_log(const struct hs_rundir *rundir, json_object *document)
 {
 	unsigned pairs = (unsigned)hs_json_get_u64(document, "pairs");
 	struct hs_qemulog_tenant tenants[HS_PAIRS_MAX];
-	struct hs_qemulog_config config = { .tenants = tenants, .tenant_nr = pairs < HS_PAIRS_MAX ? pairs : HS_PAIRS_MAX };
+	struct hs_qemulog_config config = { .tenants = tenants,
+					    .tenant_nr = pairs < HS_PAIRS_MAX ? pairs : HS_PAIRS_MAX };
 	scoped(hs_qemulog) struct hs_qemulog *log = NULL;
 	scoped(hs_qemulog_tail) struct hs_qemulog_tail *tail = NULL;
 	int64_t got;
