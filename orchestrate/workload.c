@@ -275,6 +275,18 @@ static void take_result(struct job *job, bool interrupted)
 		       job->pair.l2_ip);
 }
 
+/* The machine that is missing, L1 or L2 before the client. */
+static void describe_unready(const struct hs_lab *lab, unsigned tenant, struct hs_workload_result *result)
+{
+	const struct hs_machine *l2 = hs_lab_machine(lab, 1 + tenant);
+	const struct hs_machine *client = hs_lab_machine(lab, 1 + hs_lab_config(lab)->pairs + tenant);
+	const struct hs_machine *machine = l2->state == HS_STATE_READY ? client : l2;
+
+	snprintf(result->error, sizeof(result->error), "%s is not ready, its state is '%s'%s%s", machine->name,
+		 hs_state_name(machine->state), machine->state_text[0] ? ": " : "", machine->state_text);
+	hs_err("pair %u has no result: %s", tenant, result->error);
+}
+
 static void init_job(struct run *run, unsigned tenant, struct hs_workload_result *result)
 {
 	struct job *job = &run->jobs[tenant];
@@ -285,7 +297,7 @@ static void init_job(struct run *run, unsigned tenant, struct hs_workload_result
 	job->server = (struct side){ .job = job, .machine = job->pair.l2, .fd = -1 };
 	job->client = (struct side){ .job = job, .machine = job->pair.client, .fd = -1 };
 	if (!job->used)
-		snprintf(result->error, sizeof(result->error), "its machines did not get ready");
+		describe_unready(run->lab, tenant, result);
 }
 
 static void clear_side(struct side *side)

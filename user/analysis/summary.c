@@ -101,6 +101,8 @@ static void print_events(FILE *out, json_object *document)
 	json_object *host = hs_json_get(document, "trace.host"), *log = hs_json_get(document, "iommu_log");
 	char recorded[CELL], lost[CELL];
 
+	if (!host && !log)
+		return;
 	fprintf(out, "\n%-8s %-24s %14s %10s\n", "machine", "event", "recorded", "lost");
 	if (host) {
 		json_object_object_foreach (hs_json_get(host, "events"), name, event)

@@ -156,7 +156,7 @@ char *hs_tail_lines(const char *path, int lines)
 	scoped(mem) char *buf = calloc(1, TAIL_BYTES + 1);
 	off_t size = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
 	ssize_t got = 0;
-	char *start;
+	char *start, *end;
 
 	if (!buf)
 		return NULL;
@@ -169,8 +169,9 @@ char *hs_tail_lines(const char *path, int lines)
 	for (start = buf + got; start > buf; start--)
 		if (start[-1] == '\n' && --lines == 0)
 			break;
-	for (char *c = start; c < buf + got; c++)
-		if ((*c < ' ' && *c != '\n' && *c != '\t') || *c == 0x7f)
-			*c = *c == '\r' ? ' ' : '?';
-	return strndup(start, (size_t)(buf + got - start));
+	end = start;
+	for (const char *c = start; c < buf + got; c++)
+		if (*c != '\r') /* a serial console ends its lines with \r\n */
+			*end++ = (*c < ' ' && *c != '\n' && *c != '\t') || *c == 0x7f ? '?' : *c;
+	return strndup(start, (size_t)(end - start));
 }

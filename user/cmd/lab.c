@@ -270,7 +270,7 @@ static void print_status(json_object *lab)
 
 struct status_list {
 	json_object *labs;
-	bool json;
+	bool json, incomplete;
 };
 
 static void on_lab(void *ctx, const char *name, pid_t owner)
@@ -279,8 +279,10 @@ static void on_lab(void *ctx, const char *name, pid_t owner)
 	json_object *document = NULL;
 
 	(void)owner;
-	if (hs_ctl_ask(name, HS_FRAME_STATUS, NULL, &document) < 0)
-		return; /* said */
+	if (hs_ctl_ask(name, HS_FRAME_STATUS, NULL, &document) < 0) {
+		list->incomplete = true; /* why was said */
+		return;
+	}
 	if (!list->json)
 		print_status(document);
 	json_object_array_add(list->labs, document);
@@ -290,7 +292,7 @@ static int run_status(void *config_ptr, int argc, char **argv)
 {
 	const struct lab_config *config = config_ptr;
 	scoped(json) json_object *document = json_object_new_object();
-	struct status_list list = { hs_json_add_array(document, "labs"), config->json };
+	struct status_list list = { hs_json_add_array(document, "labs"), config->json, false };
 	int err = refuse_operands("lab status", argc, argv);
 
 	if (err)
@@ -301,9 +303,9 @@ static int run_status(void *config_ptr, int argc, char **argv)
 	if (config->json)
 		printf("%s\n", json_object_to_json_string_ext(document, JSON_C_TO_STRING_PRETTY |
 										JSON_C_TO_STRING_NOSLASHESCAPE));
-	else if (!json_object_array_length(list.labs))
+	else if (!list.incomplete && !json_object_array_length(list.labs))
 		printf("no lab is up\n");
-	return 0;
+	return list.incomplete ? HS_EXIT_FAILURE : HS_EXIT_OK;
 }
 
 const struct hs_verb cmd_lab_status = {
