@@ -217,11 +217,21 @@ static bool all_servers_settled(void *ctx)
 	return true;
 }
 
-/* A server that waits for a client which has already given up will wait for ever. */
-static void end_orphaned_server(struct job *job)
+static bool went_away(const struct side *side)
+{
+	return side->started && side->ended && side->status == -1;
+}
+
+/*
+ * A server that waits for a client which has already given up will wait for ever, and a client whose server's machine
+ * is gone, without a word on the wire, for minutes.
+ */
+static void end_orphan(struct job *job)
 {
 	if (job->client.ended && job->client.status != 0 && job->server.started && !job->server.ended)
 		hs_lab_exec_kill(job->run->lab, job->server.exec_id, SIGTERM);
+	if (went_away(&job->server) && !job->client.ended)
+		hs_lab_exec_kill(job->run->lab, job->client.exec_id, SIGKILL);
 }
 
 static bool all_have_ended(void *ctx)
@@ -235,7 +245,7 @@ static bool all_have_ended(void *ctx)
 		if (!job->used)
 			continue;
 		if (job->client.started)
-			end_orphaned_server(job);
+			end_orphan(job);
 		all = all && (job->client.ended || !job->client.started) && (job->server.ended || !job->client.started);
 	}
 	return all;
@@ -251,10 +261,10 @@ static void describe_failure(const struct job *job, char *text, size_t size)
 			 *server->errors ? ": " : "", server->errors);
 	else if (!client->started)
 		snprintf(text, size, "%s could not start the client", client->machine);
+	else if (went_away(server) || went_away(client))
+		snprintf(text, size, "%s went away during the test", went_away(server) ? server->machine : client->machine);
 	else if (!client->ended)
 		snprintf(text, size, "the client in %s did not end in time", client->machine);
-	else if (client->status == -1)
-		snprintf(text, size, "%s went away during the test", client->machine);
 	else
 		snprintf(text, size, "the client in %s %s%s%s", client->machine,
 			 hs_proc_describe(client->status, what, sizeof(what)), *client->errors ? ": " : "",
