@@ -137,11 +137,13 @@ static pid_t read_owner(const char *name)
 	return path && !hs_read_file(path, 64, &text, NULL) ? (pid_t)strtol(text, NULL, 10) : 0;
 }
 
-void hs_labs_each(void (*on_lab)(void *ctx, const char *name, pid_t owner), void *ctx)
+int hs_labs_each(void (*on_lab)(void *ctx, const char *name, pid_t owner), void *ctx)
 {
 	struct dirent **names;
 	int count = scandir(HS_LAB_ROOT, &names, is_visible, alphasort);
 
+	if (count < 0 && errno != ENOENT)
+		return hs_fail(-errno, "cannot look for labs in " HS_LAB_ROOT " (root alone may):");
 	for (int i = 0; i < count; i++) {
 		scoped(fd) int lock = try_lock(names[i]->d_name);
 
@@ -151,6 +153,7 @@ void hs_labs_each(void (*on_lab)(void *ctx, const char *name, pid_t owner), void
 	}
 	if (count >= 0)
 		free(names);
+	return 0;
 }
 
 static int take_name(struct hs_labdir *labdir)

@@ -34,7 +34,7 @@ void hs_labdir_record(struct hs_labdir *labdir, pid_t pid);
 /* Waits until the lab of that name has gone, with everything it had. */
 void hs_labdir_wait_gone(const char *name);
 
-/* Calls back for each live lab: its name and its owner's pid (0 if unknown). */
-void hs_labs_each(void (*on_lab)(void *ctx, const char *name, pid_t owner), void *ctx);
+/* Calls back for each live lab: its name and its owner's pid (0 if unknown). 0, or -errno after a message. */
+int hs_labs_each(void (*on_lab)(void *ctx, const char *name, pid_t owner), void *ctx);
 
 #endif

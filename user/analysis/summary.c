@@ -43,6 +43,8 @@ static const char *throughput_cell(json_object *result, char *cell)
 		return strcpy(cell, "no result");
 	if (hs_json_get(result, "rtt_avg_ms"))
 		snprintf(cell, CELL, "%.2f ms rtt", hs_json_get_double(result, "rtt_avg_ms"));
+	else if (!hs_json_get_u64(result, "bytes"))
+		return strcpy(cell, "-"); /* a test that measures nothing */
 	else
 		hs_format_rate(cell, CELL, hs_json_get_double(result, "bits_per_second"));
 	return cell;

@@ -299,7 +299,9 @@ static int run_status(void *config_ptr, int argc, char **argv)
 		return err;
 	hs_labs_sweep();
 	hs_json_add_string(document, "schema", "hsbpf.labs/1");
-	hs_labs_each(on_lab, &list);
+	err = hs_labs_each(on_lab, &list);
+	if (err)
+		return err;
 	if (config->json)
 		printf("%s\n", json_object_to_json_string_ext(document, JSON_C_TO_STRING_PRETTY |
 										JSON_C_TO_STRING_NOSLASHESCAPE));
@@ -337,15 +339,15 @@ static void take_down(void *ctx, const char *name, pid_t owner)
 static int run_down(void *config_ptr, int argc, char **argv)
 {
 	const struct lab_config *config = config_ptr;
-	int err = refuse_operands("lab down", argc, argv);
+	int err = refuse_operands("lab down", argc, argv), listed;
 
 	if (err)
 		return err;
 	hs_labs_sweep();
 	if (!config->all)
 		return hs_ctl_down(config->name);
-	hs_labs_each(take_down, &err);
-	return err;
+	listed = hs_labs_each(take_down, &err);
+	return listed ? listed : err;
 }
 
 const struct hs_verb cmd_lab_down = {
