@@ -30,6 +30,11 @@ run "$hsbpf" lab exec --lab e2e l2-0 -- ip addr show eth0
 equal "l2-0 has its address" "$(grep -c 'inet 172.16.0.20/24' "$work/out")" 1
 run "$hsbpf" lab exec --lab e2e client-0 -- ip -o addr show eth0
 equal "client-0 is a process with its address in a namespace of its own" "$(grep -c 'inet 172.16.0.21/24' "$work/out")" 1
+nobody=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+equal "no file or socket of the lab is for other users" "$(find /run/hsbpf "$work/up" -perm /077 ! -type l)" ""
+fails "another user cannot use it" 4 "Permission denied" "${nobody[@]}" "$hsbpf" lab exec --lab e2e l1 -- true
+fails "... nor take it down" 4 "Permission denied" "${nobody[@]}" "$hsbpf" lab down --lab e2e
+fails "... and is not told that there is none" 4 "root alone" "${nobody[@]}" "$hsbpf" lab status
 fails "a machine that does not exist is named" 1 "no machine 'l2-7'" "$hsbpf" lab exec --lab e2e l2-7 -- true
 
 run "$hsbpf" lab test --lab e2e --test ping --iperf3time 2 --json
