@@ -342,6 +342,8 @@ static int raise_network(struct hs_lab *lab)
 			tell_tap(lab, &pair, false);
 			tell_tap(lab, &pair, true);
 		}
+		if (!err)
+			err = hs_net_pair_up(lab->net, &pair);
 	}
 	return err;
 }

@@ -203,7 +203,7 @@ void hs_net_free(struct hs_net *net)
 	free(net);
 }
 
-static int change_link(struct nl_sock *sock, const char *name, const char *master)
+static int set_up(struct nl_sock *sock, const char *name)
 {
 	scoped(nl_link) struct rtnl_link *link = NULL, *change = rtnl_link_alloc();
 	int code = rtnl_link_get_kernel(sock, 0, name, &link);
@@ -212,17 +212,21 @@ static int change_link(struct nl_sock *sock, const char *name, const char *maste
 		return nl_fail(code, "find", name);
 	if (!change)
 		return -ENOMEM;
-	if (master) {
-		scoped(nl_link) struct rtnl_link *bridge = NULL;
-
-		code = rtnl_link_get_kernel(sock, 0, master, &bridge);
-		if (code < 0)
-			return nl_fail(code, "find", master);
-		rtnl_link_set_master(change, rtnl_link_get_ifindex(bridge));
-	}
 	rtnl_link_set_flags(change, IFF_UP);
 	code = rtnl_link_change(sock, link, change, 0);
 	return code < 0 ? nl_fail(code, "bring up", name) : 0;
+}
+
+static int enslave(struct nl_sock *sock, const char *name, const char *bridge_name)
+{
+	scoped(nl_link) struct rtnl_link *link = NULL, *bridge = NULL;
+	int code = rtnl_link_get_kernel(sock, 0, name, &link);
+
+	if (code >= 0)
+		code = rtnl_link_get_kernel(sock, 0, bridge_name, &bridge);
+	if (code >= 0)
+		code = rtnl_link_enslave(sock, bridge, link);
+	return code < 0 ? nl_fail(code, "put into its bridge", name) : 0;
 }
 
 static int add_address(struct nl_sock *sock, const char *name, const char *ip)
@@ -247,17 +251,15 @@ static int add_address(struct nl_sock *sock, const char *name, const char *ip)
 
 static int add_bridge(struct hs_net *net, const struct hs_pair *pair)
 {
-	int code, err;
+	int code;
 
 	step(net, "ip -n %s link add %s type bridge", net->name, pair->bridge);
-	step(net, "ip -n %s addr add %s/24 dev %s", net->name, pair->bridge_ip, pair->bridge);
-	if (step(net, "ip -n %s link set %s up", net->name, pair->bridge))
+	if (step(net, "ip -n %s addr add %s/24 dev %s", net->name, pair->bridge_ip, pair->bridge))
 		return 0;
 	code = rtnl_link_bridge_add(net->sock, pair->bridge);
 	if (code < 0)
 		return nl_fail(code, "add the bridge", pair->bridge);
-	err = add_address(net->sock, pair->bridge, pair->bridge_ip);
-	return err ? err : change_link(net->sock, pair->bridge, NULL);
+	return add_address(net->sock, pair->bridge, pair->bridge_ip);
 }
 
 /* A persistent tap: QEMU opens it by name, and it goes with the namespace. */
@@ -279,14 +281,14 @@ static int add_tap(struct hs_net *net, const char *name, const char *bridge)
 	int err;
 
 	step(net, "ip -n %s tuntap add dev %s mode tap vnet_hdr", net->name, name);
-	if (step(net, "ip -n %s link set %s master %s up", net->name, name, bridge))
+	if (step(net, "ip -n %s link set %s master %s", net->name, name, bridge))
 		return 0;
 	if (setns(net->fd, CLONE_NEWNET) < 0)
 		return hs_fail(-errno, "cannot enter the lab's network namespace:");
 	err = make_tap(name);
 	if (setns(net->home_fd, CLONE_NEWNET) < 0)
 		return hs_fail(-errno, "cannot return from the lab's network namespace:");
-	return err ? err : change_link(net->sock, name, bridge);
+	return err ? err : enslave(net->sock, name, bridge);
 }
 
 /* Brings up what lies inside the client's namespace. */
@@ -298,8 +300,8 @@ static int set_up_client(struct hs_net *net, int client_fd, const struct hs_pair
 	if (!err)
 		err = add_address(sock, "eth0", pair->client_ip);
 	if (!err)
-		err = change_link(sock, "lo", NULL);
-	return err ? err : change_link(sock, "eth0", NULL);
+		err = set_up(sock, "lo");
+	return err ? err : set_up(sock, "eth0");
 }
 
 static int add_veth(struct hs_net *net, const struct hs_pair *pair, int client_fd)
@@ -328,7 +330,7 @@ static int add_client_netns(struct hs_net *net, const struct hs_pair *pair)
 		return -ENOMEM;
 	step(net, "ip netns add %s", name);
 	step(net, "ip -n %s link add %s type veth peer name eth0 netns %s", net->name, pair->client_tap, name);
-	step(net, "ip -n %s link set %s master %s up", net->name, pair->client_tap, pair->bridge);
+	step(net, "ip -n %s link set %s master %s", net->name, pair->client_tap, pair->bridge);
 	step(net, "ip -n %s addr add %s/24 dev eth0", name, pair->client_ip);
 	if (step(net, "ip -n %s link set eth0 up", name))
 		return 0;
@@ -340,7 +342,7 @@ static int add_client_netns(struct hs_net *net, const struct hs_pair *pair)
 		return hs_fail(-errno, "cannot open the network namespace %s:", name);
 	err = add_veth(net, pair, net->client_fds[pair->tenant]);
 	if (!err)
-		err = change_link(net->sock, pair->client_tap, pair->bridge);
+		err = enslave(net->sock, pair->client_tap, pair->bridge);
 	return err ? err : set_up_client(net, net->client_fds[pair->tenant], pair);
 }
 
@@ -353,6 +355,19 @@ int hs_net_add_pair(struct hs_net *net, const struct hs_pair *pair)
 	if (err)
 		return err;
 	return net->config.client_netns ? add_client_netns(net, pair) : add_tap(net, pair->client_tap, pair->bridge);
+}
+
+int hs_net_pair_up(struct hs_net *net, const struct hs_pair *pair)
+{
+	const char *names[] = { pair->bridge, pair->l2_tap, pair->client_tap };
+
+	for (size_t i = 0; i < HS_ARRAY_SIZE(names); i++) {
+		int err = step(net, "ip -n %s link set %s up", net->name, names[i]) ? 0 : set_up(net->sock, names[i]);
+
+		if (err)
+			return err;
+	}
+	return 0;
 }
 
 int hs_net_fd(const struct hs_net *net)

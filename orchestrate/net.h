@@ -26,8 +26,10 @@ int hs_net_open(const struct hs_net_config *config, struct hs_net **out);
 void hs_net_free(struct hs_net *net);
 HS_SCOPED(hs_net, struct hs_net *, hs_net_free)
 
-/* Makes one pair's bridge, taps (or veth) and address, all up. */
+/* Makes one pair's bridge, taps (or veth) and address; on the host's side they are still down. */
 int hs_net_add_pair(struct hs_net *net, const struct hs_pair *pair);
+/* Brings them up: from now on packets flow, so whoever counts them must watch already. */
+int hs_net_pair_up(struct hs_net *net, const struct hs_pair *pair);
 
 /* Descriptors of the namespaces (borrowed); -1 in a dry run or when there is none. */
 int hs_net_fd(const struct hs_net *net);

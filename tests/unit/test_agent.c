@@ -190,7 +190,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_program_that_is_not_there_is_127, open_client, close_client),
 		cmocka_unit_test_setup_teardown(test_a_run_can_be_killed_while_another_goes_on, open_client, close_client),
 		cmocka_unit_test_setup_teardown(test_much_output_is_whole, open_client, close_client),
-		cmocka_unit_test_setup_teardown(test_ready_is_told_when_the_port_listens_and_not_before, open_client, close_client),
+		cmocka_unit_test_setup_teardown(test_ready_is_told_when_the_port_listens_and_not_before, open_client,
+						close_client),
 	};
 
 	return RUN_TESTS("agent", tests);

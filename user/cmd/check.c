@@ -85,7 +85,7 @@ static void check_network(struct finding *finding)
 
 	if (access("/dev/net/tun", R_OK | W_OK) < 0)
 		set(finding, false, "cannot open /dev/net/tun: load the module tun, or allow the device");
-	else if (hs_net_open(&config, &net) || hs_net_add_pair(net, &pair))
+	else if (hs_net_open(&config, &net) || hs_net_add_pair(net, &pair) || hs_net_pair_up(net, &pair))
 		set(finding, false, hs_log_last_error());
 	else
 		set(finding, true, "namespaces, bridges and taps work");

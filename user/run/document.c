@@ -22,6 +22,7 @@ void hs_trace_counts_from_capture(const struct hs_capture *capture, struct hs_tr
 			continue;
 		counts->events[id].recorded = event.recorded;
 		counts->events[id].lost = event.ring_lost + event.disk_lost;
+		counts->events[id].missed = event.missed;
 	}
 	for (size_t i = 0; i < hs_capture_tap_nr(capture); i++) {
 		struct hs_capture_tap_counts tap;
@@ -266,11 +267,12 @@ void hs_document_add_trace(json_object *document, const struct hs_trace_counts *
 		uint16_t id = hs_events[i].id;
 		json_object *event;
 
-		if (!counts->events[id].recorded && !counts->events[id].lost)
+		if (!counts->events[id].recorded && !counts->events[id].lost && !counts->events[id].missed)
 			continue;
 		event = hs_json_add_object(events, hs_events[i].name);
 		hs_json_add_u64(event, "recorded", counts->events[id].recorded);
 		hs_json_add_u64(event, "lost", counts->events[id].lost);
+		hs_json_add_u64(event, "missed", counts->events[id].missed);
 		recorded += counts->events[id].recorded;
 		lost += counts->events[id].lost;
 	}

@@ -18,7 +18,7 @@
 /* Packets and events as counted live by the capture, or read back from the trace. */
 struct hs_trace_counts {
 	struct {
-		uint64_t recorded, lost;
+		uint64_t recorded, lost, missed;
 	} events[HS_EVENT_ID_NR];
 	struct hs_tap_counts {
 		uint64_t to_guest_packets, to_guest_bytes, from_guest_packets, from_guest_bytes, refused_packets;
