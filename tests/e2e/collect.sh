@@ -43,11 +43,11 @@ check_run() {
 				"$(jq -c ".tenants[$tenant].$side.packets | [.from_guest, .from_guest_bytes]" "$doc")" \
 				"$(jq -c ".tenants[$tenant].$side.interface | [.rx_packets, .rx_bytes]" "$doc")"
 			# To the guest: the driver counts a packet when QEMU reads it. What was handed to it, less what it
-			# refused, is what was read; a packet or two can lie unread when QEMU ends. (tx_dropped counts also
-			# what a queue without carrier dropped after that, which never got as far as the driver.)
+			# refused, is what was read; a packet or two can lie unread when QEMU ends. (tx_dropped is no witness:
+			# it also counts what a queue without carrier dropped after that and the driver never saw.)
 			check "$name: tenant $tenant, $side: packets to the guest are the interface's" jq -e \
 				".tenants[$tenant].$side | (.packets.to_guest - .packets.refused - .interface.tx_packets) as \$d |
-				\$d >= 0 and \$d <= 4 and .packets.refused <= .interface.tx_dropped" "$doc"
+				\$d >= 0 and \$d <= 4" "$doc"
 		done
 		# TCP payload that iperf3's receiver got is on the tap in frames of at most 1448 bytes payload with 66
 		# of headers; beyond that: handshakes, control connection, retransmits, and what was sent but cut off
