@@ -124,13 +124,6 @@ static int copy_file(const char *from, const char *to)
 	return 0;
 }
 
-/* A link costs nothing; where the cache is on another file system, a copy. */
-static int place_kernel(const char *image, const char *to)
-{
-	unlink(to);
-	return link(image, to) == 0 ? 0 : copy_file(image, to);
-}
-
 static int name_files(struct hs_images *images, const char *dir)
 {
 	images->boot_dir = hs_format("%s/boot", dir);
@@ -155,7 +148,7 @@ static int make_all(struct hs_images *images, const struct hs_guest_kernel *kern
 		err = make_initramfs(images->client, init, kernel, client_modules, true);
 	if (!err)
 		err = make_initramfs(l2, init, kernel, l2_modules, true);
-	return err ? err : place_kernel(kernel->image, shared_kernel);
+	return err ? err : copy_file(kernel->image, shared_kernel);
 }
 
 static const char *const *needed_modules(void)
