@@ -102,7 +102,7 @@ static int is_visible(const struct dirent *entry)
 
 void hs_labs_sweep(void)
 {
-	scoped(fd) int root = lock_root();
+	scoped(fd) int root __attribute__((unused)) = lock_root(); /* held, not used */
 	struct dirent **names;
 	int count = scandir(HS_LAB_ROOT, &names, is_visible, alphasort);
 
