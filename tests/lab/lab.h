@@ -16,8 +16,7 @@
 /* One test: prints "ok N - name" or "not ok N - name"; returns `passed`. */
 bool lab_ok(bool passed, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Equal numbers; says both when they are not. */
-bool lab_equal(uint64_t got, uint64_t expected, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+bool lab_equal(uint64_t got, uint64_t expected, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void lab_skip(const char *name, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Prints the plan; the exit code for main(). */
 int lab_done(void);

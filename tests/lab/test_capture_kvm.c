@@ -67,18 +67,19 @@ static int run_kvmgen(struct hs_capture *capture, pid_t pid, int gate, int drain
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-static int open_capture(const char *name, size_t ring_bytes, unsigned int flags, char *trace,
-			size_t trace_bytes, struct hs_capture **out)
+static int open_capture(const char *name, size_t ring_bytes, bool host_wide, char *trace, size_t trace_bytes,
+			struct hs_capture **out)
 {
 	char reason[256] = "";
 	struct hs_capture_config config = { .trace_dir = trace,
 					    .machine = "host",
 					    .ring_bytes = ring_bytes,
-					    .flags = flags,
+					    .host_wide = host_wide,
 					    .reason = reason,
 					    .reason_bytes = sizeof(reason) };
 	int err;
 
+	hs_event_set_add_profile(&config.events, "kvm");
 	snprintf(trace, trace_bytes, "%s/%s", lab_folder(), name);
 	err = hs_capture_open(&config, out);
 	if (err)
@@ -119,11 +120,10 @@ static void check_trace(const struct hs_capture *capture, const char *trace, boo
 		lost += counts.ring_lost + counts.disk_lost;
 		if (!counts.recorded && !read->read[hs_events[i].id])
 			continue;
-		lab_equal(read->read[hs_events[i].id], counts.recorded, "reader finds every %s",
-			  hs_events[i].name);
+		lab_equal(read->read[hs_events[i].id], counts.recorded, "reader finds every %s", hs_events[i].name);
 		if (has_babeltrace)
-			lab_equal(printed.events[hs_events[i].id], counts.recorded,
-				  "babeltrace2 finds every %s", hs_events[i].name);
+			lab_equal(printed.events[hs_events[i].id], counts.recorded, "babeltrace2 finds every %s",
+				  hs_events[i].name);
 	}
 	if (has_babeltrace && is_lossless)
 		lab_equal(printed.complaints, 0, "babeltrace2 has nothing to complain about");
@@ -158,8 +158,7 @@ static void check_exits(const struct hs_capture *capture)
 	uint64_t exits = counts_of(capture, HS_EVENT_kvm_exit).recorded;
 
 	if (!entries && !exits)
-		lab_skip("every kvm_entry has its kvm_exit",
-			 "this host's KVM enters no guest through VMX or SVM");
+		lab_skip("every kvm_entry has its kvm_exit", "this host's KVM enters no guest through VMX or SVM");
 	else
 		lab_ok(entries == exits && exits >= OUT_NR, "every kvm_entry has its kvm_exit");
 }
@@ -171,7 +170,7 @@ static void test_nothing_is_lost_with_room(void)
 	int gate;
 	pid_t pid;
 
-	if (open_capture("room", 0, HS_CAPTURE_KVM, trace, sizeof(trace), &capture)) {
+	if (open_capture("room", 0, false, trace, sizeof(trace), &capture)) {
 		lab_ok(false, "capture opens");
 		return;
 	}
@@ -196,7 +195,7 @@ static void test_ring_overflow_is_counted_exactly(void)
 	int gate;
 	pid_t pid;
 
-	if (open_capture("overflow", 4096, HS_CAPTURE_KVM, trace, sizeof(trace), &capture)) {
+	if (open_capture("overflow", 4096, false, trace, sizeof(trace), &capture)) {
 		lab_ok(false, "capture opens with the smallest ring");
 		return;
 	}
@@ -205,11 +204,9 @@ static void test_ring_overflow_is_counted_exactly(void)
 	lab_equal(run_kvmgen(capture, pid, gate, 20), 0, "kvmgen runs watched through the smallest ring");
 	pio = counts_of(capture, HS_EVENT_kvm_pio);
 	exits = counts_of(capture, HS_EVENT_kvm_userspace_exit);
-	lab_ok(pio.ring_lost > 0 && pio.recorded > 0,
-	       "the ring was too small for all and large enough for some");
+	lab_ok(pio.ring_lost > 0 && pio.recorded > 0, "the ring was too small for all and large enough for some");
 	lab_equal(pio.recorded + pio.ring_lost, OUT_NR, "kvm_pio: recorded + lost = produced");
-	lab_equal(exits.recorded + exits.ring_lost, OUT_NR + 1,
-		  "kvm_userspace_exit: recorded + lost = produced");
+	lab_equal(exits.recorded + exits.ring_lost, OUT_NR + 1, "kvm_userspace_exit: recorded + lost = produced");
 	check_trace(capture, trace, false);
 }
 
@@ -220,7 +217,7 @@ static void test_others_are_not_recorded(void)
 	int gate;
 	pid_t pid;
 
-	if (open_capture("others", 0, HS_CAPTURE_KVM, trace, sizeof(trace), &capture)) {
+	if (open_capture("others", 0, false, trace, sizeof(trace), &capture)) {
 		lab_ok(false, "capture opens");
 		return;
 	}
@@ -228,8 +225,7 @@ static void test_others_are_not_recorded(void)
 	hs_capture_watch_process(capture, pid);
 	hs_capture_unwatch_process(capture, pid);
 	lab_equal(run_kvmgen(capture, pid, gate, 5), 0, "kvmgen runs unwatched");
-	lab_equal(counts_of(capture, HS_EVENT_kvm_pio).recorded, 0,
-		  "a process not watched any more is not recorded");
+	lab_equal(counts_of(capture, HS_EVENT_kvm_pio).recorded, 0, "a process not watched any more is not recorded");
 }
 
 static void test_host_wide_needs_no_watching(void)
@@ -239,7 +235,7 @@ static void test_host_wide_needs_no_watching(void)
 	int gate;
 	pid_t pid;
 
-	if (open_capture("wide", 0, HS_CAPTURE_KVM | HS_CAPTURE_HOST_WIDE, trace, sizeof(trace), &capture)) {
+	if (open_capture("wide", 0, true, trace, sizeof(trace), &capture)) {
 		lab_ok(false, "capture opens");
 		return;
 	}
@@ -256,7 +252,7 @@ static void test_fill_mark_wakes_the_collector(void)
 	int gate, status;
 	pid_t pid;
 
-	if (open_capture("mark", 65536, HS_CAPTURE_KVM, trace, sizeof(trace), &capture)) {
+	if (open_capture("mark", 65536, false, trace, sizeof(trace), &capture)) {
 		lab_ok(false, "capture opens");
 		return;
 	}
@@ -290,7 +286,7 @@ int main(int argc, char **argv)
 	waitpid(pid, &status, 0);
 	if (!WIFEXITED(status) || WEXITSTATUS(status))
 		return lab_skip_all("KVM cannot run kvmgen here (see above)");
-	if (open_capture("probe", 0, HS_CAPTURE_KVM, trace, sizeof(trace), &capture) == -EPERM)
+	if (open_capture("probe", 0, false, trace, sizeof(trace), &capture) == -EPERM)
 		return lab_done(), lab_skip_all("BPF is not permitted here (see above)");
 	test_nothing_is_lost_with_room();
 	test_ring_overflow_is_counted_exactly();

@@ -91,8 +91,7 @@ static int open_network(void)
 		return -errno;
 	/* Nothing but our own frames; a kernel without IPv6 sends none either. */
 	write_text("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
-	write_text("/proc/sys/net/ipv4/igmp_link_local_mcast_reports",
-		   "0"); /* the bridge joins 224.0.0.106 */
+	write_text("/proc/sys/net/ipv4/igmp_link_local_mcast_reports", "0"); /* the bridge joins 224.0.0.106 */
 	control = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (control < 0 || ioctl(control, SIOCBRADDBR, "br0"))
 		return -errno;
@@ -147,8 +146,8 @@ static uint16_t header_checksum(const uint8_t *header, size_t bytes)
 	return htons(~((sum & 0xffff) + (sum >> 16)));
 }
 
-static void put_ipv4(struct frame *frame, uint8_t protocol, uint16_t id, uint16_t frag_off,
-		     size_t option_bytes, size_t payload_bytes)
+static void put_ipv4(struct frame *frame, uint8_t protocol, uint16_t id, uint16_t frag_off, size_t option_bytes,
+		     size_t payload_bytes)
 {
 	uint8_t *header = frame->bytes + frame->used;
 	uint16_t checksum;
@@ -172,8 +171,7 @@ static void fill(struct frame *frame, size_t used)
 	frame->used = used;
 }
 
-static void make_udp(struct frame *frame, size_t frame_bytes, uint16_t id, uint16_t frag_off,
-		     size_t option_bytes)
+static void make_udp(struct frame *frame, size_t frame_bytes, uint16_t id, uint16_t frag_off, size_t option_bytes)
 {
 	start_frame(frame, 0x0800);
 	put_ipv4(frame, 17, id, frag_off, option_bytes, frame_bytes - ETH_BYTES - 20 - option_bytes);
@@ -297,8 +295,8 @@ static bool read_counters(const char *name, struct counters *counters)
 
 	while (file && getline(&line, &room, file) > 0) {
 		if (sscanf(line, " %31[^:]: %llu %llu %*u %*u %*u %*u %*u %*u %llu %llu %*u %llu", found,
-			   &counters->rx_bytes, &counters->rx_packets, &counters->tx_bytes,
-			   &counters->tx_packets, &counters->tx_dropped) == 6 &&
+			   &counters->rx_bytes, &counters->rx_packets, &counters->tx_bytes, &counters->tx_packets,
+			   &counters->tx_dropped) == 6 &&
 		    !strcmp(found, name))
 			return true;
 	}
@@ -313,18 +311,17 @@ static uint32_t netns_inum(void)
 	return status.st_ino;
 }
 
-static int open_capture(const char *name, size_t ring_bytes, char *trace, size_t trace_bytes,
-			struct hs_capture **out)
+static int open_capture(const char *name, size_t ring_bytes, char *trace, size_t trace_bytes, struct hs_capture **out)
 {
 	char reason[256] = "";
 	struct hs_capture_config config = { .trace_dir = trace,
 					    .machine = "host",
 					    .ring_bytes = ring_bytes,
-					    .flags = HS_CAPTURE_TAP,
 					    .reason = reason,
 					    .reason_bytes = sizeof(reason) };
 	int err;
 
+	hs_event_set_add_profile(&config.events, "net");
 	snprintf(trace, trace_bytes, "%s/%s", lab_folder(), name);
 	err = hs_capture_open(&config, out);
 	if (err) {
@@ -348,14 +345,12 @@ static void check_counters(const struct hs_capture *capture, const struct counte
 		       "%s has counters", taps[i].name);
 		lab_equal(counts.from_guest_packets, now.rx_packets - before[i].rx_packets, "%s: rx packets",
 			  taps[i].name);
-		lab_equal(counts.from_guest_bytes, now.rx_bytes - before[i].rx_bytes, "%s: rx bytes",
-			  taps[i].name);
-		lab_equal(counts.to_guest_packets - counts.refused_packets,
-			  now.tx_packets - before[i].tx_packets, "%s: tx packets", taps[i].name);
+		lab_equal(counts.from_guest_bytes, now.rx_bytes - before[i].rx_bytes, "%s: rx bytes", taps[i].name);
+		lab_equal(counts.to_guest_packets - counts.refused_packets, now.tx_packets - before[i].tx_packets,
+			  "%s: tx packets", taps[i].name);
 		lab_equal(counts.to_guest_bytes - counts.refused_bytes, now.tx_bytes - before[i].tx_bytes,
 			  "%s: tx bytes", taps[i].name);
-		lab_equal(counts.refused_packets, now.tx_dropped - before[i].tx_dropped, "%s: tx drops",
-			  taps[i].name);
+		lab_equal(counts.refused_packets, now.tx_dropped - before[i].tx_dropped, "%s: tx drops", taps[i].name);
 	}
 }
 
@@ -381,8 +376,8 @@ static void check_events(const struct hs_capture *capture, const char *trace, bo
 		hs_capture_event_counts(capture, event->id, &counts);
 		if (!made[event->id] && !counts.recorded)
 			continue;
-		lab_equal(counts.recorded + counts.ring_lost, made[event->id],
-			  "%s: recorded + lost = produced", event->name);
+		lab_equal(counts.recorded + counts.ring_lost, made[event->id], "%s: recorded + lost = produced",
+			  event->name);
 		if (has_babeltrace)
 			lab_equal(printed.events[event->id], counts.recorded, "babeltrace2 finds every %s",
 				  event->name);
@@ -418,9 +413,8 @@ static bool is_as_sent(const struct hs_event_netif_receive_skb *packet, unsigned
 	};
 	uint16_t first_id = packet->role == HS_ROLE_L2 ? 100 : 200;
 
-	return packet->tenant == TENANT && packet->len == sent[kind].len &&
-	       packet->protocol == sent[kind].protocol && packet->ip_proto == sent[kind].ip_proto &&
-	       packet->gso_size == sent[kind].gso_size &&
+	return packet->tenant == TENANT && packet->len == sent[kind].len && packet->protocol == sent[kind].protocol &&
+	       packet->ip_proto == sent[kind].ip_proto && packet->gso_size == sent[kind].gso_size &&
 	       packet->ip_id == (sent[kind].has_ip ? first_id + sent[kind].ip_id_step : 0) &&
 	       packet->saddr == (sent[kind].has_ip ? 0xac100014 : 0) &&
 	       packet->daddr == (sent[kind].has_ip ? 0xac100015 : 0) &&
@@ -448,8 +442,7 @@ static void check_fields(const char *trace, unsigned int sent)
 		if (is_as_sent(in, received[in->role & 1]++))
 			right++;
 		else
-			printf("# frame %u of role %u is not as it was sent\n", received[in->role & 1] - 1,
-			       in->role);
+			printf("# frame %u of role %u is not as it was sent\n", received[in->role & 1] - 1, in->role);
 	}
 	lab_equal(right, 2 * sent, "every frame has the fields that it was sent with");
 	lab_equal(segments, GSO_SEGMENTS, "a tap without offloads gets a big packet in segments");
@@ -526,8 +519,7 @@ static void test_ring_overflow_keeps_the_counts(void)
 	}
 	hs_capture_stop(capture);
 	hs_capture_event_counts(capture, HS_EVENT_netif_receive_skb, &received);
-	lab_ok(received.ring_lost > 0 && received.recorded > 0,
-	       "the smallest ring loses some and keeps some");
+	lab_ok(received.ring_lost > 0 && received.recorded > 0, "the smallest ring loses some and keeps some");
 	check_counters(capture, before);
 	check_events(capture, trace, false);
 }

@@ -27,6 +27,7 @@ struct hs_capture {
 	struct hs_probes *probes;
 	struct hs_ctf_writer *writer;
 	struct hs_ring *rings; /* one per CPU */
+	size_t ring_bytes;     /* per CPU */
 	uint32_t cpu_nr;
 	uint32_t ring_nr;     /* opened */
 	int fill_fd;	      /* epoll over the rings */
@@ -111,6 +112,16 @@ static int open_rings(struct hs_capture *capture, size_t bytes)
 	return err;
 }
 
+static int prepare_maps(void *ctx, struct hsbpf_bpf *bpf)
+{
+	const struct hs_capture *capture = ctx;
+
+	bpf->rodata->fill_mark_bytes = capture->ring_bytes / 2;
+	bpf_map__set_max_entries(bpf->maps.rings, capture->cpu_nr);
+	bpf_map__set_max_entries(bpf->maps.lost, capture->cpu_nr * HS_EVENT_ID_NR);
+	return 0;
+}
+
 static int open_writer(struct hs_capture *capture, const struct hs_capture_config *config)
 {
 	struct hs_clock_sample now;
@@ -128,19 +139,20 @@ static int open_writer(struct hs_capture *capture, const struct hs_capture_confi
 static int open_parts(struct hs_capture *capture, const struct hs_capture_config *config, char *reason,
 		      size_t reason_bytes)
 {
-	size_t ring_bytes = round_ring_bytes(config->ring_bytes);
 	struct hs_probes_config probes = {
-		.cpu_nr = capture->cpu_nr,
-		.fill_mark_bytes = ring_bytes / 2,
-		.kvm = config->flags & HS_CAPTURE_KVM,
-		.tap = config->flags & HS_CAPTURE_TAP,
-		.host_wide = config->flags & HS_CAPTURE_HOST_WIDE,
+		.wanted = config->events,
+		.host_wide = config->host_wide,
+		.prepare = prepare_maps,
+		.ctx = capture,
 	};
-	int err = hs_probes_load(&probes, reason, reason_bytes, &capture->probes);
+	int err;
+
+	capture->ring_bytes = round_ring_bytes(config->ring_bytes);
+	err = hs_probes_load(&probes, reason, reason_bytes, &capture->probes);
 
 	if (err)
 		return err;
-	err = open_rings(capture, ring_bytes);
+	err = open_rings(capture, capture->ring_bytes);
 	if (err) {
 		snprintf(reason, reason_bytes, "%s", hs_log_last_error());
 		return err;
@@ -180,8 +192,7 @@ int hs_capture_watch_process(struct hs_capture *capture, pid_t tgid)
 	uint32_t key = tgid;
 	uint8_t value = 1;
 
-	if (bpf_map_update_elem(bpf_map__fd(hs_probes_bpf(capture->probes)->maps.tgids), &key, &value,
-				BPF_ANY))
+	if (bpf_map_update_elem(bpf_map__fd(hs_probes_bpf(capture->probes)->maps.tgids), &key, &value, BPF_ANY))
 		return hs_fail(-errno, "cannot watch process %d:", tgid);
 	return 0;
 }
@@ -190,8 +201,7 @@ int hs_capture_unwatch_process(struct hs_capture *capture, pid_t tgid)
 {
 	uint32_t key = tgid;
 
-	if (bpf_map_delete_elem(bpf_map__fd(hs_probes_bpf(capture->probes)->maps.tgids), &key) &&
-	    errno != ENOENT)
+	if (bpf_map_delete_elem(bpf_map__fd(hs_probes_bpf(capture->probes)->maps.tgids), &key) && errno != ENOENT)
 		return hs_fail(-errno, "cannot stop watching process %d:", tgid);
 	return 0;
 }
@@ -212,8 +222,7 @@ int hs_capture_watch_tap(struct hs_capture *capture, uint32_t netns_inum, uint32
 		return -ENOMEM;
 	capture->taps = taps;
 	if (bpf_map_update_elem(taps_fd(capture), &key, &value, BPF_NOEXIST))
-		return hs_fail(-errno, "cannot watch interface %u of network namespace %u:", ifindex,
-			       netns_inum);
+		return hs_fail(-errno, "cannot watch interface %u of network namespace %u:", ifindex, netns_inum);
 	taps[capture->tap_nr++] = key;
 	return 0;
 }
@@ -318,8 +327,7 @@ uint64_t hs_capture_ring_lost(const struct hs_capture *capture, uint32_t cpu, ui
 	return __atomic_load_n(&capture->lost[cpu * HS_EVENT_ID_NR + event_id], __ATOMIC_RELAXED);
 }
 
-int hs_capture_event_counts(const struct hs_capture *capture, uint16_t event_id,
-			    struct hs_capture_event_counts *counts)
+int hs_capture_event_counts(const struct hs_capture *capture, uint16_t event_id, struct hs_capture_event_counts *counts)
 {
 	const struct hs_ctf_writer_counts *written = hs_ctf_writer_counts(capture->writer);
 
@@ -340,16 +348,14 @@ size_t hs_capture_tap_nr(const struct hs_capture *capture)
 	return capture->tap_nr;
 }
 
-int hs_capture_tap_counts(const struct hs_capture *capture, size_t index,
-			  struct hs_capture_tap_counts *counts)
+int hs_capture_tap_counts(const struct hs_capture *capture, size_t index, struct hs_capture_tap_counts *counts)
 {
 	struct hs_tap_value value;
 
 	if (index >= capture->tap_nr)
 		return -ENOENT;
 	if (bpf_map_lookup_elem(taps_fd(capture), &capture->taps[index], &value))
-		return hs_fail(-errno,
-			       "cannot read the counters of interface %u:", capture->taps[index].ifindex);
+		return hs_fail(-errno, "cannot read the counters of interface %u:", capture->taps[index].ifindex);
 	*counts = (struct hs_capture_tap_counts){
 		.netns_inum = capture->taps[index].netns_inum,
 		.ifindex = capture->taps[index].ifindex,

@@ -16,18 +16,13 @@
 
 struct hs_capture;
 
-enum hs_capture_flags {
-	HS_CAPTURE_KVM = 1,	  /* KVM events of watched processes */
-	HS_CAPTURE_TAP = 2,	  /* packets on watched taps */
-	HS_CAPTURE_HOST_WIDE = 4, /* KVM events of every process */
-};
-
 struct hs_capture_config {
 	const char *trace_dir; /* made here; its parent must exist */
 	const char *machine;   /* whose kernel this is: "host" */
 	size_t ring_bytes;     /* per CPU, rounded up to a power of two; 0: 8 MiB */
-	unsigned int flags;    /* enum hs_capture_flags */
-	char *reason;	       /* gets one line when opening fails; may be NULL */
+	struct hs_event_set events;
+	bool host_wide; /* events of every process, not only of watched ones */
+	char *reason;	/* gets one line when opening fails; may be NULL */
 	size_t reason_bytes;
 };
 
@@ -100,8 +95,7 @@ uint32_t hs_capture_cpu_nr(const struct hs_capture *capture);
 
 size_t hs_capture_tap_nr(const struct hs_capture *capture);
 /* The tap watched as number `index`. -ENOENT: not so many are watched. */
-int hs_capture_tap_counts(const struct hs_capture *capture, size_t index,
-			  struct hs_capture_tap_counts *counts);
+int hs_capture_tap_counts(const struct hs_capture *capture, size_t index, struct hs_capture_tap_counts *counts);
 
 /* Wanted events that this kernel cannot give, with reasons; valid until freed. */
 const struct hs_probe_missing *hs_capture_missing(const struct hs_capture *capture, size_t *missing_nr);

@@ -59,8 +59,7 @@ static bool is_classic(const struct bpf_program *program)
 	return bpf_program__type(program) == BPF_PROG_TYPE_TRACEPOINT;
 }
 
-__attribute__((format(printf, 3, 4))) static void set_missing(struct hs_probes *probes,
-							      const struct hs_event *event,
+__attribute__((format(printf, 3, 4))) static void set_missing(struct hs_probes *probes, const struct hs_event *event,
 							      const char *format, ...)
 {
 	struct hs_probe_missing *missing;
@@ -91,11 +90,6 @@ static bool has_btf_tracepoint(struct btf *vmlinux, struct btf *module, const ch
 	       (module && btf__find_by_name_kind(module, type, BTF_KIND_TYPEDEF) > 0);
 }
 
-static bool is_wanted(const struct hs_probes_config *config, const struct hs_event *event)
-{
-	return !strcmp(event->system, "kvm") ? config->kvm : config->tap;
-}
-
 /* Lists what is wanted and has no tracepoint here. */
 static void find_missing(struct hs_probes *probes, struct bpf_object *object, struct btf *vmlinux)
 {
@@ -104,18 +98,17 @@ static void find_missing(struct hs_probes *probes, struct bpf_object *object, st
 
 	if (libbpf_get_error(module))
 		module = NULL;
-	bpf_object__for_each_program (program, object) {
+	bpf_object__for_each_program(program, object)
+	{
 		const struct hs_event *event = event_of(program);
 
-		if (!event || !is_wanted(&probes->config, event))
+		if (!event || !probes->config.wanted.has[event->id])
 			continue;
 		if (!is_classic(program)) {
 			if (!has_btf_tracepoint(vmlinux, module, event->name))
-				set_missing(probes, event,
-					    "this kernel has no tracepoint of that name (in BTF)");
+				set_missing(probes, event, "this kernel has no tracepoint of that name (in BTF)");
 		} else if (probes->tracefs_fd < 0) {
-			set_missing(probes, event, "tracefs cannot be opened: %s",
-				    strerror(-probes->tracefs_fd));
+			set_missing(probes, event, "tracefs cannot be opened: %s", strerror(-probes->tracefs_fd));
 		} else if (hs_tracefs_event_id(probes->tracefs_fd, event->system, event->name) < 0) {
 			set_missing(probes, event, "this kernel has no tracepoint of that name (in tracefs)");
 		}
@@ -126,18 +119,20 @@ static int open_bpf(struct hs_probes *probes)
 {
 	struct hsbpf_bpf *bpf = hsbpf_bpf__open();
 	struct bpf_program *program;
+	int err;
 
 	if (!bpf)
 		return -errno;
 	probes->bpf = bpf;
-	bpf->rodata->fill_mark_bytes = probes->config.fill_mark_bytes;
 	bpf->rodata->host_wide = probes->config.host_wide;
-	bpf_map__set_max_entries(bpf->maps.rings, probes->config.cpu_nr);
-	bpf_map__set_max_entries(bpf->maps.lost, probes->config.cpu_nr * HS_EVENT_ID_NR);
-	bpf_object__for_each_program (program, bpf->obj) {
+	err = probes->config.prepare(probes->config.ctx, bpf);
+	if (err)
+		return err;
+	bpf_object__for_each_program(program, bpf->obj)
+	{
 		const struct hs_event *event = event_of(program);
 
-		if (!event || !is_wanted(&probes->config, event) || probes->is_missing[event->id]) {
+		if (!event || !probes->config.wanted.has[event->id] || probes->is_missing[event->id]) {
 			bpf_program__set_autoload(program, false);
 			continue;
 		}
@@ -183,7 +178,8 @@ static bool has_any_to_load(const struct bpf_object *object)
 {
 	struct bpf_program *program;
 
-	bpf_object__for_each_program (program, object) {
+	bpf_object__for_each_program(program, object)
+	{
 		if (bpf_program__autoload(program))
 			return true;
 	}
@@ -251,8 +247,7 @@ static int find_all_missing(struct hs_probes *probes, char *reason, size_t reaso
 	return 0;
 }
 
-int hs_probes_load(const struct hs_probes_config *config, char *reason, size_t reason_bytes,
-		   struct hs_probes **out)
+int hs_probes_load(const struct hs_probes_config *config, char *reason, size_t reason_bytes, struct hs_probes **out)
 {
 	scoped(hs_probes) struct hs_probes *probes = calloc(1, sizeof(*probes));
 	int err;
@@ -299,14 +294,14 @@ int hs_probes_attach(struct hs_probes *probes, char *reason, size_t reason_bytes
 	struct bpf_program *program;
 	int attached = 0, err = 0;
 
-	bpf_object__for_each_program (program, probes->bpf->obj) {
+	bpf_object__for_each_program(program, probes->bpf->obj)
+	{
 		const struct hs_event *event = event_of(program);
 		struct bpf_link *link;
 
 		if (!bpf_program__autoload(program))
 			continue;
-		link = is_classic(program) ? attach_classic(probes, program, event)
-					   : bpf_program__attach(program);
+		link = is_classic(program) ? attach_classic(probes, program, event) : bpf_program__attach(program);
 		if (!link) {
 			err = -errno;
 			set_missing(probes, event, "cannot be attached: %s", strerror(-err));
@@ -325,7 +320,8 @@ static void read_missed(struct hs_probes *probes)
 {
 	struct bpf_program *program;
 
-	bpf_object__for_each_program (program, probes->bpf->obj) {
+	bpf_object__for_each_program(program, probes->bpf->obj)
+	{
 		struct bpf_prog_info info = { 0 };
 		uint32_t info_bytes = sizeof(info);
 

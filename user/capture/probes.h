@@ -11,16 +11,17 @@
 #include <stdint.h>
 
 #include "base/scoped.h"
-#include "trace_events/events.h"
+#include "trace_events/event_set.h"
 
 struct hsbpf_bpf;
 struct hs_probes;
 
 struct hs_probes_config {
-	uint32_t cpu_nr; /* highest possible CPU + 1 */
-	uint64_t fill_mark_bytes;
-	bool kvm, tap; /* which events are wanted */
+	struct hs_event_set wanted;
 	bool host_wide;
+	/* Sizes maps and sets constants before each try to load; 0 or -errno. */
+	int (*prepare)(void *ctx, struct hsbpf_bpf *bpf);
+	void *ctx;
 };
 
 struct hs_probe_missing {
@@ -32,8 +33,7 @@ struct hs_probe_missing {
  * Loads what is wanted and possible. -EPERM: not allowed here; -EOPNOTSUPP: this kernel can run none of it.
  * Says nothing; one line of explanation is in `reason`.
  */
-int hs_probes_load(const struct hs_probes_config *config, char *reason, size_t reason_bytes,
-		   struct hs_probes **out);
+int hs_probes_load(const struct hs_probes_config *config, char *reason, size_t reason_bytes, struct hs_probes **out);
 
 /* Attaches what was loaded; the same errors. */
 int hs_probes_attach(struct hs_probes *probes, char *reason, size_t reason_bytes);

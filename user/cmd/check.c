@@ -99,13 +99,15 @@ static void check_bpf(struct finding *finding)
 	struct hs_capture_config config = { .trace_dir = trace,
 					    .machine = "host",
 					    .ring_bytes = 65536,
-					    .flags = HS_CAPTURE_KVM | HS_CAPTURE_TAP,
 					    .reason = reason,
 					    .reason_bytes = sizeof(reason) };
 	size_t missing_nr = 0, used;
 	const struct hs_probe_missing *missing;
-	int err = trace ? hs_capture_open(&config, &capture) : -ENOMEM;
+	int err;
 
+	hs_event_set_add_profile(&config.events, "kvm");
+	hs_event_set_add_profile(&config.events, "net");
+	err = trace ? hs_capture_open(&config, &capture) : -ENOMEM;
 	if (err) {
 		set(finding, false, *reason ? reason : hs_log_last_error());
 	} else {

@@ -109,12 +109,13 @@ static void open_capture(struct hs_collector *collector, const struct hs_collect
 	scoped(mem) char *dir = hs_format("%s/trace/host", config->run_dir);
 	struct hs_capture_config capture = { .trace_dir = dir,
 					     .machine = "host",
-					     .flags = HS_CAPTURE_KVM | HS_CAPTURE_TAP,
 					     .reason = collector->why_no_trace,
 					     .reason_bytes = sizeof(collector->why_no_trace) };
 	size_t missing_nr;
 	const struct hs_probe_missing *missing;
 
+	hs_event_set_add_profile(&capture.events, "kvm");
+	hs_event_set_add_profile(&capture.events, "net");
 	if (!parent || !dir || hs_make_dirs(parent) || hs_capture_open(&capture, &collector->capture)) {
 		if (!*collector->why_no_trace)
 			snprintf(collector->why_no_trace, sizeof(collector->why_no_trace), "%s", hs_log_last_error());

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Choosing events of the table by what users type. Pure functions. */
+#include <errno.h>
+#include <fnmatch.h>
+#include <string.h>
+
+#include "trace_events/event_set.h"
+
+unsigned int hs_event_set_add_glob(struct hs_event_set *set, const char *pattern)
+{
+	unsigned int matched_nr = 0;
+
+	for (unsigned int i = 0; i < hs_event_nr; i++) {
+		const struct hs_event *event = &hs_events[i];
+		char full_name[128];
+
+		snprintf(full_name, sizeof(full_name), "%s:%s", event->system, event->name);
+		if (fnmatch(pattern, event->name, 0) && fnmatch(pattern, full_name, 0))
+			continue;
+		set->has[event->id] = true;
+		matched_nr++;
+	}
+	return matched_nr;
+}
+
+int hs_event_set_add_profile(struct hs_event_set *set, const char *profile)
+{
+	int err = -ENOENT;
+
+	for (unsigned int i = 0; i < hs_event_nr; i++) {
+		if (strcmp(profile, "all") && strcmp(profile, hs_events[i].system))
+			continue;
+		set->has[hs_events[i].id] = true;
+		err = 0;
+	}
+	return err;
+}
