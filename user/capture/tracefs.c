@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * tracefs through a mount that is there, or through a detached one that dies with its descriptor: nothing
- * appears in anybody's mount table. Called while a capture is opened.
+ * tracefs and debugfs through a mount that is there, or through a detached one that dies with its descriptor:
+ * nothing appears in anybody's mount table. Called while a capture is opened, and when VMs are looked for.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,19 +15,19 @@
 #include "base/scoped.h"
 #include "capture/tracefs.h"
 
-static int open_mounted(void)
+static int open_mounted(const char *path, long magic)
 {
-	scoped(fd) int fd = open("/sys/kernel/tracing", O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+	scoped(fd) int fd = open(path, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
 	struct statfs status;
 
 	if (fd < 0 || fstatfs(fd, &status))
 		return -errno;
-	return status.f_type == TRACEFS_MAGIC ? take_fd(&fd) : -ENODEV;
+	return status.f_type == magic ? take_fd(&fd) : -ENODEV;
 }
 
-static int open_detached(void)
+static int open_detached(const char *type)
 {
-	scoped(fd) int context = fsopen("tracefs", FSOPEN_CLOEXEC);
+	scoped(fd) int context = fsopen(type, FSOPEN_CLOEXEC);
 	int fd;
 
 	if (context < 0 || fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
@@ -38,9 +38,16 @@ static int open_detached(void)
 
 int hs_tracefs_open(void)
 {
-	int fd = open_mounted();
+	int fd = open_mounted("/sys/kernel/tracing", TRACEFS_MAGIC);
 
-	return fd >= 0 ? fd : open_detached();
+	return fd >= 0 ? fd : open_detached("tracefs");
+}
+
+int hs_debugfs_open(void)
+{
+	int fd = open_mounted("/sys/kernel/debug", DEBUGFS_MAGIC);
+
+	return fd >= 0 ? fd : open_detached("debugfs");
 }
 
 int hs_tracefs_event_id(int tracefs_fd, const char *system, const char *name)

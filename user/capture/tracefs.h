@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What we need of tracefs, without asking the user to mount it. No state; any thread.
+ * What we need of tracefs and debugfs, without asking the user to mount it. No state; any thread.
  */
 #ifndef HS_CAPTURE_TRACEFS_H
 #define HS_CAPTURE_TRACEFS_H
@@ -10,6 +10,9 @@
  * -errno.
  */
 int hs_tracefs_open(void);
+
+/* The same of debugfs. */
+int hs_debugfs_open(void);
 
 /* The number by which perf_event_open() knows the tracepoint. -ENOENT: this kernel does not have it. */
 int hs_tracefs_event_id(int tracefs_fd, const char *system, const char *name);
