@@ -87,5 +87,18 @@ for number in 0 1; do
 	equal "run $number: the printed document is run.json" "$(jq -S ".runs[$number]" "$work/out")" "$(jq -S . "$out/many_$number/run.json")"
 done
 
+# A process as client: its packets cross in softirqs on top of anybody, where this kernel may run no program.
+out=$work/netns
+run "$hsbpf" collect --l2vm 1 --client netns --iperf3time 2 -o "$out"
+equal "collect --client netns succeeds" "$status" 0
+doc=$out/hsbpf_iperf3_vm_1_log_0/run.json
+check "--client netns: run.json fits its schema" tests/lib/schema.sh "$doc"
+for side in l2 client; do
+	equal "--client netns, $side: packets from the guest, seen or stated as unseen, are the interface's" \
+		"$(jq ".tenants[0].$side | .packets.from_guest + .packets.unseen >= .interface.rx_packets and
+		.packets.from_guest <= .interface.rx_packets and .packets.unseen < .interface.rx_packets / 50" "$doc")" true
+done
+check "the summary has them" grep -qE '^tenant  tap .* unseen$' "$work/out"
+
 equal "nothing is left behind, the host's addresses are untouched" "$(remains; ip -o addr)" "$before"
 plan

@@ -67,17 +67,17 @@ static void print_tenant(FILE *out, json_object *tenant)
 static void print_taps(FILE *out, json_object *tenant, const char *side)
 {
 	json_object *machine = hs_json_get(tenant, side);
-	char to[CELL], from[CELL], bytes_to[CELL], bytes_from[CELL], refused[CELL];
+	char to[CELL], from[CELL], bytes_to[CELL], bytes_from[CELL], refused[CELL], unseen[CELL];
 
 	if (!hs_json_get(machine, "packets"))
 		return;
 	hs_format_bytes(bytes_to, sizeof(bytes_to), hs_json_get_u64(machine, "packets.to_guest_bytes"));
 	hs_format_bytes(bytes_from, sizeof(bytes_from), hs_json_get_u64(machine, "packets.from_guest_bytes"));
-	fprintf(out, "%6llu  %-8s %-10s %12s %11s  %12s %11s  %8s\n",
+	fprintf(out, "%6llu  %-8s %-10s %12s %11s  %12s %11s  %8s %7s\n",
 		(unsigned long long)hs_json_get_u64(tenant, "tenant"), hs_json_get_string(machine, "tap"),
 		hs_json_get_string(machine, "machine"), count_cell(machine, "packets.to_guest", to), bytes_to,
 		count_cell(machine, "packets.from_guest", from), bytes_from,
-		count_cell(machine, "packets.refused", refused));
+		count_cell(machine, "packets.refused", refused), count_cell(machine, "packets.unseen", unseen));
 }
 
 static void print_tenants(FILE *out, json_object *tenants)
@@ -90,8 +90,8 @@ static void print_tenants(FILE *out, json_object *tenants)
 		print_tenant(out, json_object_array_get_idx(tenants, i));
 	if (count && !hs_json_get(json_object_array_get_idx(tenants, 0), "l2.packets"))
 		return;
-	fprintf(out, "\n%6s  %-8s %-10s %12s %11s  %12s %11s  %8s\n", "tenant", "tap", "machine", "to guest", "bytes",
-		"from guest", "bytes", "refused");
+	fprintf(out, "\n%6s  %-8s %-10s %12s %11s  %12s %11s  %8s %7s\n", "tenant", "tap", "machine", "to guest",
+		"bytes", "from guest", "bytes", "refused", "unseen");
 	for (size_t i = 0; i < count; i++) {
 		print_taps(out, json_object_array_get_idx(tenants, i), "l2");
 		print_taps(out, json_object_array_get_idx(tenants, i), "client");

@@ -364,10 +364,35 @@ void hs_document_add_clocks(json_object *document, struct hs_clock_list *clocks,
 	}
 }
 
+static uint64_t excess(uint64_t counted, uint64_t seen)
+{
+	return counted > seen ? counted - seen : 0;
+}
+
+/*
+ * What the interface counted and no program saw: a kernel may run no BPF program where an interrupt came on top of
+ * certain processes, and says so nowhere.
+ */
+static void derive_unseen(json_object *machine)
+{
+	json_object *packets = hs_json_get(machine, "packets"), *interface = hs_json_get(machine, "interface");
+	uint64_t taken = excess(hs_json_get_u64(packets, "to_guest"), hs_json_get_u64(packets, "refused"));
+
+	if (packets && interface)
+		hs_json_add_u64(
+			packets, "unseen",
+			excess(hs_json_get_u64(interface, "rx_packets"), hs_json_get_u64(packets, "from_guest")) +
+				excess(hs_json_get_u64(interface, "tx_packets"), taken));
+}
+
 void hs_document_derive(json_object *document)
 {
 	unsigned pairs = (unsigned)hs_json_get_u64(document, "pairs");
 
+	for (unsigned i = 0; i < pairs; i++) {
+		derive_unseen(hs_json_get(tenant_of(document, i), "l2"));
+		derive_unseen(hs_json_get(tenant_of(document, i), "client"));
+	}
 	for (unsigned i = 0; i < pairs; i++) {
 		json_object *translations = hs_json_get(tenant_of(document, i), "translations");
 		uint64_t hit = hs_json_get_u64(translations, "hit"), update = hs_json_get_u64(translations, "update");
