@@ -121,3 +121,15 @@ int hs_json_write_file(const char *path, json_object *document)
 
 	return text ? hs_write_file_atomic(path, text, strlen(text)) : -ENOMEM;
 }
+
+void hs_json_add_command_line(json_object *object, const char *key)
+{
+	json_object *words = hs_json_add_array(object, key);
+	scoped(mem) char *text = NULL;
+	size_t len = 0;
+
+	if (hs_read_file("/proc/self/cmdline", 1 << 20, &text, &len))
+		return;
+	for (size_t at = strlen(text) + 1; at < len; at += strlen(text + at) + 1)
+		json_object_array_add(words, json_object_new_string(text + at));
+}

@@ -22,6 +22,8 @@ void hs_json_add_double(json_object *object, const char *key, double value, int 
 json_object *hs_json_add_object(json_object *object, const char *key);
 json_object *hs_json_add_array(json_object *object, const char *key);
 json_object *hs_json_append_object(json_object *array);
+/* This process's command line as an array of words, without the program. */
+void hs_json_add_command_line(json_object *object, const char *key);
 
 /* Members of anything: NULL, 0, "" or false when it is not there or of another type. Dots go deeper: "taps.l2". */
 json_object *hs_json_get(json_object *object, const char *path);

@@ -7,6 +7,7 @@
 #include <sys/utsname.h>
 
 #include "base/io.h"
+#include "timeline/clock_json.h"
 #include "trace/ctf_reader.h"
 
 #define QEMU_LOG_QUANTUM_NS 1000 /* its times are cut to microseconds */
@@ -111,19 +112,6 @@ static void add_tenant(json_object *tenants, unsigned tenant, bool client_netns)
 		    client_netns ? NULL : pair.client_mac);
 }
 
-/* The command line, word by word: how the run was asked for. */
-static void add_options(json_object *document)
-{
-	json_object *options = hs_json_add_array(document, "options");
-	scoped(mem) char *text = NULL;
-	size_t len = 0;
-
-	if (hs_read_file("/proc/self/cmdline", 1 << 20, &text, &len))
-		return;
-	for (size_t at = strlen(text) + 1; at < len; at += strlen(text + at) + 1)
-		json_object_array_add(options, json_object_new_string(text + at));
-}
-
 json_object *hs_document_new(unsigned number, unsigned pairs, const char *nic, bool client_netns)
 {
 	json_object *document = json_object_new_object(), *tenants;
@@ -134,7 +122,7 @@ json_object *hs_document_new(unsigned number, unsigned pairs, const char *nic, b
 	hs_json_add_string(document, "hsbpf", HS_VERSION);
 	hs_json_add_u64(document, "run", number);
 	hs_json_add_string(document, "outcome", "running");
-	add_options(document);
+	hs_json_add_command_line(document, "options");
 	hs_json_add_string(document, "host_kernel", host.release);
 	hs_json_add_string(document, "nic", nic);
 	hs_json_add_u64(document, "pairs", pairs);
@@ -339,7 +327,7 @@ void hs_document_add_log(json_object *document, const struct hs_qemulog_counts *
 
 void hs_document_add_clocks(json_object *document, struct hs_clock_list *clocks, const struct hs_qemulog_counts *log)
 {
-	json_object *object = hs_json_add_object(document, "clock"), *samples;
+	json_object *object = hs_json_add_object(document, "clock");
 	uint64_t boot_ns, error_ns, bound_ns = 0;
 
 	hs_json_add_string(object, "trace", "BOOTTIME");
@@ -352,16 +340,7 @@ void hs_document_add_clocks(json_object *document, struct hs_clock_list *clocks,
 			bound_ns = error_ns;
 		hs_json_add_u64(object, "error_bound_ns", bound_ns);
 	}
-	samples = hs_json_add_array(object, "samples");
-	for (size_t i = 0; i < clocks->sample_nr; i++) {
-		json_object *sample = hs_json_append_object(samples);
-
-		hs_json_add_u64(sample, "boot_ns", clocks->samples[i].boot_ns);
-		hs_json_add_u64(sample, "mono_ns", clocks->samples[i].mono_ns);
-		hs_json_add_u64(sample, "real_ns", clocks->samples[i].real_ns);
-		hs_json_add_u64(sample, "tsc", clocks->samples[i].tsc);
-		hs_json_add_u64(sample, "width_ns", clocks->samples[i].width_ns);
-	}
+	hs_clock_list_to_json(clocks, object, "samples");
 }
 
 static uint64_t excess(uint64_t counted, uint64_t seen)
