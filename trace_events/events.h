@@ -61,7 +61,7 @@ enum hs_event_id {
 #include "trace_events/events.def"
 _Static_assert(sizeof(struct hs_event_header) == 16, "the header is 16 bytes on every machine");
 
-enum hs_role { HS_ROLE_L2, HS_ROLE_CLIENT };
+enum hs_role { HS_ROLE_L2, HS_ROLE_CLIENT, HS_ROLE_OTHER };
 
 #ifndef __bpf__
 #include "trace_events/table.h"

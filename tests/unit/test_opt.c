@@ -16,6 +16,7 @@ struct config {
 	const char *name;
 	uint64_t size, time;
 	int choice;
+	struct hs_opt_list words;
 };
 
 static const char *const choices[] = { "first", "second", NULL };
@@ -26,10 +27,12 @@ static const struct hs_opt options[] = {
 	HS_OPT(struct config, size, "size", 0, HS_OPT_SIZE, "SIZE", "1M", "bytes", .min = 4096, .max = 1ull << 40),
 	HS_OPT(struct config, time, "time", 0, HS_OPT_DURATION, "TIME", NULL, "a time"),
 	HS_OPT(struct config, choice, "choice", 0, HS_OPT_CHOICE, "WHICH", "second", "one of", .choices = choices),
+	HS_OPT(struct config, words, "word", 'w', HS_OPT_LIST, "WORD", NULL, "words"),
 	HS_OPT_END,
 };
-static const struct hs_verb verb = { .name = "do", .synopsis = "", .help = "do it", .options = options,
-				     .config_size = sizeof(struct config) };
+static const struct hs_verb verb = {
+	.name = "do", .synopsis = "", .help = "do it", .options = options, .config_size = sizeof(struct config)
+};
 static const struct hs_verb lab_up = { .name = "lab up", .options = options };
 static const struct hs_verb lab_down = { .name = "lab down", .options = options };
 static const struct hs_verb *const verbs[] = { &verb, &lab_up, &lab_down, NULL };
@@ -47,6 +50,21 @@ static int parse(struct config *config, char *words[6], int *operands)
 }
 
 #define PARSE(config, ...) parse(config, (char *[6]){ __VA_ARGS__ }, &(int){ 0 })
+
+static void test_a_list_keeps_every_use_in_order(void **state)
+{
+	struct config config;
+
+	(void)state;
+	assert_int_equal(PARSE(&config, "-w", "one", "--word=two", "-wthree"), 0);
+	assert_int_equal(config.words.count, 3);
+	assert_string_equal(config.words.items[0], "one");
+	assert_string_equal(config.words.items[1], "two");
+	assert_string_equal(config.words.items[2], "three");
+	config.words.count = HS_OPT_LIST_MAX;
+	assert_int_equal(hs_opt_set(&options[6], &config, "more"), -ERANGE);
+	assert_int_equal(config.words.count, HS_OPT_LIST_MAX);
+}
 
 static void test_defaults_are_typed_as_a_user_would(void **state)
 {
@@ -80,10 +98,15 @@ static void test_every_type_is_parsed(void **state)
 
 static void test_bad_values_are_refused(void **state)
 {
-	static char *const bad[] = { "--count=0",	    "--count=25",   "--count=x",  "--count=-1", "--count=1x",
-				     "--count=",	    "--count=4294967297", "--count=99999999999999999999", "--size=1",
-				     "--size=2Q",	    "--size=16777216T",	  "--time=fast", "--time=-1s",
-				     "--time=99999999999h", "--choice=third",	  "--choice=", "--unknown", "-x" };
+	static char *const bad[] = { "--count=0",	   "--count=25",
+				     "--count=x",	   "--count=-1",
+				     "--count=1x",	   "--count=",
+				     "--count=4294967297", "--count=99999999999999999999",
+				     "--size=1",	   "--size=2Q",
+				     "--size=16777216T",   "--time=fast",
+				     "--time=-1s",	   "--time=99999999999h",
+				     "--choice=third",	   "--choice=",
+				     "--unknown",	   "-x" };
 	struct config config;
 
 	(void)state;
@@ -155,6 +178,7 @@ static void test_help_man_and_completion_have_every_option(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_list_keeps_every_use_in_order),
 		cmocka_unit_test(test_defaults_are_typed_as_a_user_would),
 		cmocka_unit_test(test_every_type_is_parsed),
 		cmocka_unit_test(test_bad_values_are_refused),

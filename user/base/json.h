@@ -7,6 +7,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* How documents are printed. */
+#define HS_JSON_PRINT_FLAGS (JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE)
+
 /* scoped(json) json_object *document = NULL; */
 static inline void json_scoped(json_object **object)
 {

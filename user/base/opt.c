@@ -53,6 +53,14 @@ static int set_choice(const struct hs_opt *option, int *dst, const char *value)
 	return -EINVAL;
 }
 
+static int add_to_list(struct hs_opt_list *list, const char *value)
+{
+	if (list->count == HS_OPT_LIST_MAX)
+		return -ERANGE;
+	list->items[list->count++] = value;
+	return 0;
+}
+
 int hs_opt_set(const struct hs_opt *option, void *config, const char *value)
 {
 	void *dst = (char *)config + option->offset;
@@ -64,6 +72,8 @@ int hs_opt_set(const struct hs_opt *option, void *config, const char *value)
 	case HS_OPT_STR:
 		*(const char **)dst = value;
 		return 0;
+	case HS_OPT_LIST:
+		return add_to_list(dst, value);
 	case HS_OPT_U32:
 		return set_u32(option, dst, value);
 	case HS_OPT_SIZE:
@@ -103,6 +113,9 @@ static void describe_expected(const struct hs_opt *option, char *text, size_t si
 		len = (size_t)snprintf(text, size, "one of");
 		for (int i = 0; option->choices[i] && len < size; i++)
 			len += (size_t)snprintf(text + len, size - len, "%s %s", i ? "," : "", option->choices[i]);
+		return;
+	case HS_OPT_LIST:
+		snprintf(text, size, "taken: the option can be given %d times", HS_OPT_LIST_MAX);
 		return;
 	default:
 		snprintf(text, size, "a value");

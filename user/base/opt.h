@@ -15,9 +15,17 @@ enum hs_opt_type {
 	HS_OPT_FLAG,	 /* bool; no argument */
 	HS_OPT_U32,	 /* uint32_t, decimal, within [min, max] */
 	HS_OPT_STR,	 /* const char *, borrowed from argv */
+	HS_OPT_LIST,	 /* struct hs_opt_list: each use of the option adds one text, borrowed from argv */
 	HS_OPT_SIZE,	 /* uint64_t bytes: 512, 64K, 256M, 2G (powers of 1024), within [min, max] */
 	HS_OPT_DURATION, /* uint64_t ns: 50us, 5ms, 2s, 1m; a bare number is seconds */
 	HS_OPT_CHOICE,	 /* int, index into choices */
+};
+
+#define HS_OPT_LIST_MAX 256
+
+struct hs_opt_list {
+	const char *items[HS_OPT_LIST_MAX];
+	size_t count;
 };
 
 struct hs_opt {
@@ -44,10 +52,15 @@ struct hs_verb {
 };
 
 /* One row: HS_OPT(struct collect_config, l2vm, "l2vm", 'n', HS_OPT_U32, "N", "1", "pairs", .max = 24) */
-#define HS_OPT(config_struct, path, long_name, short_key, kind, metavar, value, line, ...)                     \
-	{ .name = long_name, .key = short_key, .type = kind, .arg = metavar,                                   \
-	  .offset = offsetof(config_struct, path), .def = value, .help = line, ##__VA_ARGS__ }
-#define HS_OPT_END { .name = NULL }
+#define HS_OPT(config_struct, path, long_name, short_key, kind, metavar, value, line, ...)                             \
+	{                                                                                                              \
+		.name = long_name, .key = short_key, .type = kind, .arg = metavar,                                     \
+		.offset = offsetof(config_struct, path), .def = value, .help = line, ##__VA_ARGS__                     \
+	}
+#define HS_OPT_END                                                                                                     \
+	{                                                                                                              \
+		.name = NULL                                                                                           \
+	}
 
 /* Exit codes beyond 0 and 1 (DESIGN: what a user meets). */
 enum hs_exit { HS_EXIT_OK, HS_EXIT_FAILURE, HS_EXIT_USAGE, HS_EXIT_LOST, HS_EXIT_PRIVILEGE, HS_EXIT_THRESHOLD };

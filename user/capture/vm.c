@@ -274,6 +274,20 @@ int hs_vms_scan(struct hs_vm_list *list)
 	return err && err != -ENOMEM ? scan_proc(list) : err;
 }
 
+int hs_vms_refresh(struct hs_vm_list *list)
+{
+	scoped(hs_vms) struct hs_vm_list all = { 0 };
+	int err = hs_vms_scan(&all);
+
+	for (size_t i = 0; i < all.vm_nr && !err; i++) {
+		struct hs_vm *vm = find(list, all.vms[i].tgid);
+
+		for (size_t j = 0; vm && j < all.vms[i].vcpu_nr && !err; j++)
+			err = add_vcpu(vm, all.vms[i].vcpus[j].tid, all.vms[i].vcpus[j].vcpu_id);
+	}
+	return err;
+}
+
 /* Moves the VM from one list to the end of another. */
 static int move(struct hs_vm_list *to, struct hs_vm *vm)
 {

@@ -36,6 +36,9 @@ struct hs_vm_list {
 /* Adds the VMs that run now and the vCPUs that are new; those that have ended stay. 0 or -ENOMEM. */
 int hs_vms_scan(struct hs_vm_list *list);
 
+/* Only the vCPUs that are new of the VMs in the list. 0 or -ENOMEM. */
+int hs_vms_refresh(struct hs_vm_list *list);
+
 /*
  * Adds the VM that a user means: a PID, a QEMU name, or a libvirt domain. -ENOENT: there is none (said); -EEXIST:
  * several VMs have that name (said).

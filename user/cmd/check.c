@@ -192,8 +192,7 @@ static void print_json(const struct finding *findings, size_t count)
 		hs_json_add_bool(row, "needed", findings[i].needed);
 		hs_json_add_string(row, "text", findings[i].text);
 	}
-	printf("%s\n",
-	       json_object_to_json_string_ext(document, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
+	printf("%s\n", json_object_to_json_string_ext(document, HS_JSON_PRINT_FLAGS));
 }
 
 static int run(void *config_ptr, int argc, char **argv)

@@ -108,8 +108,7 @@ static void print_json(const struct collect *collect)
 
 	hs_json_add_string(document, "schema", "hsbpf.collect/1");
 	json_object_object_add(document, "runs", json_object_get(collect->runs));
-	printf("%s\n",
-	       json_object_to_json_string_ext(document, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
+	printf("%s\n", json_object_to_json_string_ext(document, HS_JSON_PRINT_FLAGS));
 	fflush(stdout);
 }
 

@@ -41,8 +41,7 @@ static int run(void *config_ptr, int argc, char **argv)
 	if (config->recount || !strcmp(hs_json_get_string(document, "outcome"), "running"))
 		err = hs_session_recount(rundir, document);
 	if (config->json)
-		printf("%s\n", json_object_to_json_string_ext(document, JSON_C_TO_STRING_PRETTY |
-										JSON_C_TO_STRING_NOSLASHESCAPE));
+		printf("%s\n", json_object_to_json_string_ext(document, HS_JSON_PRINT_FLAGS));
 	else
 		hs_summary_print(stdout, document);
 	return err;

@@ -11,6 +11,7 @@
 
 #include "base/json.h"
 #include "base/loop.h"
+#include "base/opt.h"
 #include "base/scoped.h"
 #include "capture/capture.h"
 #include "capture/vm.h"
@@ -22,13 +23,11 @@ struct hs_recorder;
 struct hs_recorder_config {
 	const char *dir; /* made here; must not hold a recording */
 	struct hs_event_set events;
-	const char *const *vms; /* names or PIDs as the user gave them; none: every VM of the host */
-	size_t vm_nr;
-	const char *const *taps; /* interfaces of this network namespace; none: all of its taps */
-	size_t tap_nr;
-	uint64_t ring_bytes;  /* per CPU; 0: the default */
-	uint64_t duration_ns; /* 0: until it is ended */
-	char *const *command; /* runs while we record; NULL: none */
+	struct hs_opt_list vms;	 /* names or PIDs; none: every VM of the host */
+	struct hs_opt_list taps; /* interfaces of this network namespace; none: all of its taps */
+	uint64_t ring_bytes;	 /* per CPU; 0: the default */
+	uint64_t duration_ns;	 /* 0: until it is ended */
+	char *const *command;	 /* runs while we record; NULL: none */
 };
 
 /*

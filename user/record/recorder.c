@@ -1,0 +1,480 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A recording: the capture of this kernel's events, the VMs they belong to, and the document that says what was
+ * recorded and what was lost. One thread does everything, from the loop's callbacks.
+ */
+#include "record/recorder.h"
+
+#include <errno.h>
+#include <net/if.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "base/log.h"
+#include "base/proc.h"
+#include "timeline/clock_json.h"
+
+#define DRAIN_PERIOD_NS 10000000ull
+#define SECOND_NS 1000000000ull
+#define COMMAND_GRACE_NS (5 * SECOND_NS)
+
+struct hs_recorder {
+	struct hs_recorder_config config;
+	struct hs_loop *loop; /* borrowed */
+	struct hs_capture *capture;
+	struct hs_vm_list vms;
+	struct hs_clock_list clocks;
+	json_object *document;
+	char *document_path;
+	uint64_t started_ns, said_lost;
+	pid_t command;
+	int command_status;
+	bool is_dir_ours, is_over, is_finished;
+	const char *outcome;
+	struct hs_watch tick, fill, second, child;
+};
+
+/* ---- the folder ---- */
+
+static int make_dir(struct hs_recorder *recorder)
+{
+	scoped(mem) char *trace = hs_format("%s/trace", recorder->config.dir);
+
+	recorder->document_path = hs_format("%s/record.json", recorder->config.dir);
+	if (!trace || !recorder->document_path)
+		return -ENOMEM;
+	if (!access(recorder->document_path, F_OK) || !access(trace, F_OK))
+		return hs_fail(-EEXIST, "%s already holds a recording: give another folder with --out, or remove it",
+			       recorder->config.dir);
+	recorder->is_dir_ours = true;
+	return hs_make_dirs(trace);
+}
+
+/* What never began leaves nothing behind. */
+static void remove_dir(struct hs_recorder *recorder)
+{
+	scoped(mem) char *trace = hs_format("%s/trace", recorder->config.dir);
+
+	if (!recorder->is_dir_ours || !trace)
+		return;
+	hs_capture_free(take(recorder->capture));
+	hs_remove_tree(trace);
+	unlink(recorder->document_path);
+	rmdir(recorder->config.dir); /* stays when there was something in it */
+}
+
+static void start_document(struct hs_recorder *recorder)
+{
+	struct hs_clock_sample now;
+	struct utsname host;
+	json_object *start;
+
+	uname(&host);
+	hs_clock_sample_take(&now);
+	recorder->document = json_object_new_object();
+	hs_json_add_string(recorder->document, "schema", HS_RECORD_SCHEMA);
+	hs_json_add_string(recorder->document, "version", HS_VERSION);
+	hs_json_add_string(recorder->document, "kernel", host.release);
+	hs_json_add_string(recorder->document, "outcome", "running");
+	hs_json_add_command_line(recorder->document, "options");
+	start = hs_json_add_object(recorder->document, "start");
+	hs_json_add_u64(start, "boot_ns", now.boot_ns);
+	hs_json_add_u64(start, "real_ns", now.real_ns);
+}
+
+/* ---- counts ---- */
+
+static void add_events(const struct hs_recorder *recorder)
+{
+	json_object *events = hs_json_add_array(recorder->document, "events");
+
+	for (unsigned int i = 0; i < hs_event_nr; i++) {
+		struct hs_capture_event_counts counts;
+		json_object *row;
+
+		if (!recorder->config.events.has[hs_events[i].id] ||
+		    hs_capture_event_counts(recorder->capture, hs_events[i].id, &counts))
+			continue;
+		row = hs_json_append_object(events);
+		hs_json_add_string(row, "event", hs_events[i].name);
+		hs_json_add_u64(row, "recorded", counts.recorded);
+		hs_json_add_u64(row, "ring_lost", counts.ring_lost);
+		hs_json_add_u64(row, "disk_lost", counts.disk_lost);
+		hs_json_add_u64(row, "missed", counts.missed);
+	}
+}
+
+static void add_cpus(const struct hs_recorder *recorder)
+{
+	json_object *cpus = hs_json_add_array(recorder->document, "cpus");
+
+	for (uint32_t cpu = 0; cpu < hs_capture_cpu_nr(recorder->capture); cpu++) {
+		json_object *row = hs_json_append_object(cpus);
+		uint64_t lost = 0;
+
+		for (uint16_t id = 0; id < HS_EVENT_ID_NR; id++)
+			lost += hs_capture_ring_lost(recorder->capture, cpu, id);
+		hs_json_add_u64(row, "cpu", cpu);
+		hs_json_add_u64(row, "ring_lost", lost);
+	}
+}
+
+static void add_missing(const struct hs_recorder *recorder)
+{
+	json_object *list = hs_json_add_array(recorder->document, "missing");
+	size_t missing_nr;
+	const struct hs_probe_missing *missing = hs_capture_missing(recorder->capture, &missing_nr);
+
+	for (size_t i = 0; i < missing_nr; i++) {
+		json_object *row = hs_json_append_object(list);
+
+		hs_json_add_string(row, "event", missing[i].event->name);
+		hs_json_add_string(row, "reason", missing[i].reason);
+	}
+}
+
+static int write_document(struct hs_recorder *recorder)
+{
+	json_object *trace;
+
+	hs_json_add_u64(recorder->document, "duration_ns", hs_now_ns() - recorder->started_ns);
+	hs_vms_to_json(&recorder->vms, recorder->document, "vms");
+	add_events(recorder);
+	add_cpus(recorder);
+	add_missing(recorder);
+	hs_clock_list_to_json(&recorder->clocks, recorder->document, "clocks");
+	trace = hs_json_add_object(recorder->document, "trace");
+	hs_json_add_u64(trace, "bytes", hs_capture_writer_counts(recorder->capture)->bytes);
+	hs_json_add_u64(trace, "sorted", hs_capture_writer_counts(recorder->capture)->sorted);
+	hs_json_add_u64(trace, "clamped", hs_capture_writer_counts(recorder->capture)->clamped);
+	return hs_json_write_file(recorder->document_path, recorder->document);
+}
+
+uint64_t hs_recorder_lost(const struct hs_recorder *recorder)
+{
+	uint64_t lost = 0;
+
+	for (unsigned int i = 0; i < hs_event_nr; i++) {
+		struct hs_capture_event_counts counts;
+
+		if (!hs_capture_event_counts(recorder->capture, hs_events[i].id, &counts))
+			lost += counts.ring_lost + counts.disk_lost;
+	}
+	return lost;
+}
+
+/* ---- what is watched ---- */
+
+static bool is_tap(const char *name)
+{
+	scoped(mem) char *path = hs_format("/sys/class/net/%s/tun_flags", name);
+
+	return path && !access(path, F_OK);
+}
+
+static int watch_tap(struct hs_recorder *recorder, const char *name, ino_t netns_inum, uint16_t number)
+{
+	unsigned int ifindex = if_nametoindex(name);
+
+	if (!ifindex)
+		return hs_fail(-ENOENT, "there is no interface '%s' in this network namespace", name);
+	return hs_capture_watch_tap(recorder->capture, (uint32_t)netns_inum, ifindex, number, HS_ROLE_OTHER);
+}
+
+/* All taps of the namespace unless some were named. */
+static int watch_taps(struct hs_recorder *recorder)
+{
+	const struct hs_recorder_config *config = &recorder->config;
+	struct if_nameindex *interfaces;
+	struct stat netns;
+	uint16_t number = 0;
+	int err = 0;
+
+	if (stat("/proc/self/ns/net", &netns))
+		return hs_fail(-errno, "cannot tell the network namespace:");
+	for (size_t i = 0; i < config->taps.count && !err; i++)
+		err = watch_tap(recorder, config->taps.items[i], netns.st_ino, number++);
+	if (config->taps.count)
+		return err;
+	interfaces = if_nameindex();
+	for (struct if_nameindex *at = interfaces; at && at->if_index && !err; at++) {
+		if (is_tap(at->if_name))
+			err = watch_tap(recorder, at->if_name, netns.st_ino, number++);
+	}
+	if_freenameindex(interfaces);
+	return err;
+}
+
+static int select_vms(struct hs_recorder *recorder)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < recorder->config.vms.count && !err; i++)
+		err = hs_vms_select(&recorder->vms, recorder->config.vms.items[i]);
+	return err;
+}
+
+static int watch_vms(struct hs_recorder *recorder)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < recorder->vms.vm_nr && !err; i++)
+		err = hs_capture_watch_process(recorder->capture, recorder->vms.vms[i].tgid);
+	return err;
+}
+
+static int open_capture(struct hs_recorder *recorder)
+{
+	scoped(mem) char *dir = hs_format("%s/trace/host", recorder->config.dir);
+	char reason[256] = "";
+	struct hs_capture_config capture = {
+		.trace_dir = dir,
+		.machine = "host",
+		.ring_bytes = recorder->config.ring_bytes,
+		.events = recorder->config.events,
+		.host_wide = !recorder->config.vms.count,
+		.reason = reason,
+		.reason_bytes = sizeof(reason),
+	};
+	int err = dir ? hs_capture_open(&capture, &recorder->capture) : -ENOMEM;
+
+	if (err == -EPERM || err == -EOPNOTSUPP)
+		return hs_fail(err, "cannot record here: %s", reason);
+	return err;
+}
+
+/* ---- while it runs ---- */
+
+void hs_recorder_end(struct hs_recorder *recorder, const char *outcome)
+{
+	if (!recorder->is_over)
+		recorder->outcome = outcome;
+	recorder->is_over = true;
+}
+
+static void on_tick(void *ctx, uint32_t events)
+{
+	struct hs_recorder *recorder = ctx;
+
+	(void)events;
+	hs_capture_drain(recorder->capture);
+}
+
+static void sample_clocks(struct hs_recorder *recorder)
+{
+	struct hs_clock_sample sample;
+
+	hs_clock_sample_take(&sample);
+	hs_clock_list_append(&recorder->clocks, &sample);
+}
+
+static bool has_any_vm(const struct hs_recorder *recorder)
+{
+	for (size_t i = 0; i < recorder->vms.vm_nr; i++) {
+		if (!kill(recorder->vms.vms[i].tgid, 0))
+			return true;
+	}
+	return false;
+}
+
+/* The whole host: whoever comes. Selected VMs: their new vCPUs, and the end with the last of them. */
+static void follow_vms(struct hs_recorder *recorder)
+{
+	if (!recorder->config.vms.count) {
+		hs_vms_scan(&recorder->vms);
+		return;
+	}
+	hs_vms_refresh(&recorder->vms);
+	if (has_any_vm(recorder))
+		return;
+	hs_info("the recorded VMs have ended");
+	hs_recorder_end(recorder, "ok");
+}
+
+/* Once a second: VMs, and losses that grew. */
+static void on_second(void *ctx, uint32_t events)
+{
+	struct hs_recorder *recorder = ctx;
+	uint64_t lost = hs_recorder_lost(recorder);
+
+	(void)events;
+	sample_clocks(recorder);
+	follow_vms(recorder);
+	if (lost > recorder->said_lost)
+		hs_warn("%llu events lost so far: a larger --buffer or fewer events would keep them",
+			(unsigned long long)lost);
+	recorder->said_lost = lost;
+}
+
+static void on_command_end(void *ctx, uint32_t events)
+{
+	struct hs_recorder *recorder = ctx;
+	int status;
+
+	(void)events;
+	hs_loop_close(recorder->loop, &recorder->child);
+	if (waitpid(recorder->command, &status, 0) == recorder->command)
+		recorder->command_status = hs_proc_exit_code(status);
+	recorder->command = 0;
+	hs_recorder_end(recorder, "ok");
+}
+
+static int start_command(struct hs_recorder *recorder)
+{
+	struct hs_spawn spawn = { .argv = recorder->config.command,
+				  .stdin_fd = isatty(STDIN_FILENO) ? -1 : STDIN_FILENO,
+				  .stdout_fd = STDOUT_FILENO,
+				  .stderr_fd = STDERR_FILENO,
+				  .netns_fd = -1 };
+	int err = hs_proc_spawn(&spawn, &recorder->command);
+
+	if (err)
+		return hs_fail(err, "cannot run %s:", recorder->config.command[0]);
+	return hs_loop_child(recorder->loop, &recorder->child, recorder->command, on_command_end, recorder);
+}
+
+static int start_watches(struct hs_recorder *recorder)
+{
+	int err = hs_loop_timer(recorder->loop, &recorder->tick, DRAIN_PERIOD_NS, on_tick, recorder);
+
+	if (!err)
+		err = hs_loop_add(recorder->loop, &recorder->fill, hs_capture_fd(recorder->capture), EPOLLIN, on_tick,
+				  recorder);
+	if (!err)
+		err = hs_loop_timer(recorder->loop, &recorder->second, SECOND_NS, on_second, recorder);
+	return err;
+}
+
+static int open_parts(struct hs_recorder *recorder)
+{
+	bool has_net = false;
+	int err = select_vms(recorder);
+
+	if (!err)
+		err = make_dir(recorder);
+	if (!err)
+		err = open_capture(recorder);
+	if (!err)
+		err = watch_vms(recorder);
+	for (unsigned int i = 0; i < hs_event_nr; i++)
+		has_net = has_net ||
+			  (recorder->config.events.has[hs_events[i].id] && !strcmp(hs_events[i].system, "net"));
+	if (!err && has_net)
+		err = watch_taps(recorder);
+	if (err)
+		return err;
+	recorder->started_ns = hs_now_ns();
+	sample_clocks(recorder);
+	follow_vms(recorder);
+	start_document(recorder);
+	err = write_document(recorder);
+	if (!err)
+		err = start_watches(recorder);
+	if (!err && recorder->config.command)
+		err = start_command(recorder);
+	return err;
+}
+
+int hs_recorder_open(const struct hs_recorder_config *config, struct hs_loop *loop, struct hs_recorder **out)
+{
+	scoped(hs_recorder) struct hs_recorder *recorder = calloc(1, sizeof(*recorder));
+	int err;
+
+	if (!recorder)
+		return -ENOMEM;
+	recorder->config = *config;
+	recorder->loop = loop;
+	recorder->outcome = "failed";
+	recorder->tick.fd = recorder->fill.fd = recorder->second.fd = recorder->child.fd = -1;
+	err = open_parts(recorder);
+	if (err) {
+		remove_dir(recorder);
+		return err;
+	}
+	*out = take(recorder);
+	return 0;
+}
+
+static bool is_over(void *ctx)
+{
+	const struct hs_recorder *recorder = ctx;
+
+	return recorder->is_over;
+}
+
+int hs_recorder_run(struct hs_recorder *recorder)
+{
+	uint64_t duration_ns = recorder->config.duration_ns;
+	int err =
+		hs_loop_until(recorder->loop, is_over, recorder, duration_ns ? recorder->started_ns + duration_ns : 0);
+
+	if (err != -ETIMEDOUT)
+		return err;
+	hs_recorder_end(recorder, "ok");
+	return 0;
+}
+
+static bool has_command_ended(void *ctx)
+{
+	const struct hs_recorder *recorder = ctx;
+
+	return !recorder->command;
+}
+
+/* The time is over before the command: it gets the signal of a polite end, and the other one if it does not listen. */
+static void end_command(struct hs_recorder *recorder)
+{
+	if (!recorder->command)
+		return;
+	kill(-recorder->command, SIGTERM);
+	if (hs_loop_until(recorder->loop, has_command_ended, recorder, hs_now_ns() + COMMAND_GRACE_NS) != -ETIMEDOUT)
+		return;
+	kill(-recorder->command, SIGKILL);
+	hs_loop_until(recorder->loop, has_command_ended, recorder, 0);
+}
+
+int hs_recorder_finish(struct hs_recorder *recorder)
+{
+	if (recorder->is_finished)
+		return 0;
+	recorder->is_finished = true;
+	end_command(recorder);
+	hs_capture_stop(recorder->capture);
+	sample_clocks(recorder);
+	hs_json_add_string(recorder->document, "outcome", recorder->outcome);
+	return write_document(recorder);
+}
+
+json_object *hs_recorder_document(struct hs_recorder *recorder)
+{
+	return recorder->document;
+}
+
+int hs_recorder_command_status(const struct hs_recorder *recorder)
+{
+	return recorder->command_status;
+}
+
+void hs_recorder_free(struct hs_recorder *recorder)
+{
+	if (!recorder)
+		return;
+	if (recorder->capture && recorder->document)
+		hs_recorder_finish(recorder);
+	hs_loop_close(recorder->loop, &recorder->tick);
+	hs_loop_remove(recorder->loop, &recorder->fill);
+	hs_loop_close(recorder->loop, &recorder->second);
+	hs_loop_close(recorder->loop, &recorder->child);
+	hs_capture_free(recorder->capture);
+	hs_vms_clear(&recorder->vms);
+	hs_clock_list_clear(&recorder->clocks);
+	json_object_put(recorder->document);
+	free(recorder->document_path);
+	free(recorder);
+}
