@@ -11,7 +11,7 @@ PKGS      := libbpf libelf zlib json-c libnl-3.0 libnl-route-3.0 libkmod libarch
 WARN      := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wno-missing-field-initializers
 CPPFLAGS  += -D_GNU_SOURCE -DHS_VERSION='"$(VERSION)"' -I. -Iuser -I$(B)
 CFLAGS    ?= -O2 -g
-CFLAGS    += -std=gnu11 $(WARN)
+override CFLAGS += -std=gnu11 $(WARN)
 PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS))
 LDLIBS     = $(shell pkg-config --libs $(PKGS)) -lpthread
 
@@ -106,6 +106,14 @@ $(B)/tests/fuzz/fuzz_%: $(B)/fuzz/tests/fuzz/fuzz_%.o $(FUZZ_OBJ)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
 
+# The other compiler and the sanitizers at once: everything is built again, the unit tests run again.
+SAN_B     := $(B)/san
+SAN_UNIT  := $(patsubst $(B)/%,$(SAN_B)/%,$(UNIT))
+SAN_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined
+.PHONY: san-build
+san-build:
+	$(Q)$(MAKE) --no-print-directory B=$(SAN_B) CC=$(CLANG) CFLAGS='$(SAN_FLAGS)' $(SAN_B)/hsbpf $(SAN_UNIT)
+
 .PHONY: deps unit lab e2e lint fuzz check bench demo
 deps: ## install the Debian packages that are missing (packages.txt)
 	$(Q)tests/lib/deps.sh
@@ -134,9 +142,9 @@ bench-run: all $(BENCH)
 # In two steps: what is built is known only when the packages are there.
 check: deps ## everything that can be tested here (root); the last line counts
 	$(Q)$(MAKE) --no-print-directory -j$(shell nproc) check-build
-	$(Q)FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run $(LINT) $(UNIT) tests/fuzz/run.sh $(LAB) $(E2E)
+	$(Q)FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run $(LINT) $(UNIT) $(SAN_UNIT) tests/fuzz/run.sh $(LAB) $(E2E)
 .PHONY: check-build
-check-build: all $(UNIT) $(FUZZ) $(LAB) $(BENCH)
+check-build: all $(UNIT) $(FUZZ) $(LAB) $(BENCH) san-build
 
 demo: deps ## the main job with one pair, and where to look at the result (root)
 	$(Q)$(MAKE) --no-print-directory -j$(shell nproc) all
