@@ -73,6 +73,7 @@ $(B)/bpf/hsbpf.skel.h: $(B)/bpf/hsbpf.bpf.o
 UNIT     := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 LAB      := $(patsubst %.c,$(B)/%,$(wildcard tests/lab/test_*.c)) $(wildcard tests/lab/*.sh)
 E2E      := $(wildcard tests/e2e/*.sh)
+VM       := tests/vm/debian.sh
 LINT     := $(wildcard tests/lint/*.sh)
 FUZZ     := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCH    := $(patsubst %.c,$(B)/%,$(wildcard tests/bench/*.c))
@@ -114,7 +115,7 @@ SAN_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined
 san-build:
 	$(Q)$(MAKE) --no-print-directory B=$(SAN_B) CC=$(CLANG) CFLAGS='$(SAN_FLAGS)' $(SAN_B)/hsbpf $(SAN_UNIT)
 
-.PHONY: deps unit lab e2e lint fuzz check bench demo
+.PHONY: deps unit lab e2e lint fuzz check check-vm bench demo
 deps: ## install the Debian packages that are missing (packages.txt)
 	$(Q)tests/lib/deps.sh
 
@@ -130,6 +131,9 @@ lab: all $(LAB) $(B)/tests/bench/kvmgen ## tests on this kernel: namespaces, tap
 e2e: all ## whole labs (root)
 	$(Q)tests/run $(E2E)
 
+check-vm: all $(LAB) $(B)/tests/bench/kvmgen ## the same binaries in a Debian guest with nested KVM and vhost-net (root)
+	$(Q)tests/run $(VM)
+
 fuzz: $(FUZZ) ## each fuzzer for FUZZ_SECONDS
 	$(Q)FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run tests/fuzz/run.sh
 
@@ -142,7 +146,7 @@ bench-run: all $(BENCH)
 # In two steps: what is built is known only when the packages are there.
 check: deps ## everything that can be tested here (root); the last line counts
 	$(Q)$(MAKE) --no-print-directory -j$(shell nproc) check-build
-	$(Q)FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run $(LINT) $(UNIT) $(SAN_UNIT) tests/fuzz/run.sh $(LAB) $(E2E)
+	$(Q)FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run $(LINT) $(UNIT) $(SAN_UNIT) tests/fuzz/run.sh $(LAB) $(VM) $(E2E)
 .PHONY: check-build
 check-build: all $(UNIT) $(FUZZ) $(LAB) $(BENCH) san-build
 

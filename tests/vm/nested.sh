@@ -1,0 +1,48 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Runs in L1: starts the nested guest on tap vt0 and waits until it serves, or ends it. Usage: nested.sh up|down
+# Its virtio-net speaks through vhost and a device IOTLB. Under TCG a nested guest now and then dies in its first
+# instructions: it is started again, at most three times, and each time is told.
+set -u
+cd /tmp/hs || exit 1
+name=vhost-guest
+
+start() {
+	rm -f console.txt
+	setsid qemu-system-x86_64 -name "$name" -M q35 -accel kvm -cpu host,family=23 -m 160M -pidfile qemu.pid \
+		-nodefaults -no-user-config -display none -no-reboot -serial file:console.txt \
+		-device intel-iommu,intremap=off,device-iotlb=on \
+		-netdev tap,id=net,ifname=vt0,script=no,downscript=no,vhost=on \
+		-device virtio-net-pci,netdev=net,romfile=,disable-legacy=on,iommu_platform=on,ats=on \
+		-kernel /boot/kernel -initrd l2.cpio \
+		-append "console=ttyS0 quiet panic=-1 no_timer_check cryptomgr.notests pci=lastbus=0 intel_iommu=on iommu=pt" \
+		>qemu.txt 2>&1 </dev/null &
+	qemu=$!
+}
+
+# 40 s, looked at 10 times a second; 1 as soon as its QEMU has ended.
+is_served() {
+	local left=400
+	until grep -q READY console.txt 2>/dev/null; do
+		[ -d "/proc/$qemu" ] && [ $((left--)) -gt 0 ] || return 1
+		read -rt 0.1 <> <(:)
+	done
+	return 0
+}
+
+if [ "$1" = down ]; then
+	pid=$(cat qemu.pid)
+	kill "$pid"
+	while [ -d "/proc/$pid" ]; do read -rt 0.1 <> <(:); done
+	ip link del vt0
+	exit 0
+fi
+ip tuntap add dev vt0 mode tap && ip addr add 172.16.200.1/24 dev vt0 && ip link set vt0 up || exit 1
+for try in 1 2 3; do
+	start
+	is_served && exit 0
+	echo "the nested guest died at start $try: $(tail -n 2 qemu.txt console.txt 2>/dev/null | tr '\n' ' ')"
+	kill "$qemu" 2>/dev/null
+	wait "$qemu"
+done
+exit 1
