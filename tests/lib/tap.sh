@@ -2,6 +2,12 @@
 # TAP for shell tests: source it from the top directory. Each check prints one line; `plan` at the end.
 set -u
 export LC_ALL=C
+# A /run of its own: labs that others raise on this machine meanwhile are neither seen nor swept.
+if [ -z "${HS_TAP_MOUNTS:-}" ]; then
+	HS_TAP_MOUNTS=1 exec unshare --mount --propagation slave "$0" "$@"
+fi
+unset HS_TAP_MOUNTS
+mount -t tmpfs -o mode=755 hsbpf-test-run /run
 hsbpf=$PWD/build/hsbpf
 tap_n=0
 work=$(mktemp -d "${TMPDIR:-/tmp}/hsbpf-e2e.XXXXXX")
@@ -50,7 +56,7 @@ until_true() {
 }
 # What a lab must not leave behind, one line each.
 remains() {
-	pgrep -a qemu-system
+	pgrep -a --ns $$ --nslist mnt qemu-system
 	ls /run/netns 2>/dev/null | grep '^hsbpf-'
 	ls /run/hsbpf 2>/dev/null
 	ip -o link | grep -oE '(tapc?|br)[0-9]+'
