@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# Runs in L1: starts the nested guest on tap vt0 and waits until it serves, or ends it. Usage: nested.sh up|down
-# Its virtio-net speaks through vhost and a device IOTLB. Under TCG a nested guest now and then dies in its first
-# instructions: it is started again, at most three times, and each time is told.
+# Runs in L1: the nested guest on tap vt0. Usage: nested.sh tap | nested.sh up | nested.sh down FILE
+# tap makes the interface; up starts the guest and waits until it serves; down ends it, leaves in FILE what the interface
+# counted, and removes it. Its virtio-net speaks through vhost and a device IOTLB. Under TCG a nested guest now and then
+# dies in its first instructions: it is started again, at most three times, and each time is told.
 set -u
 cd /tmp/hs || exit 1
 name=vhost-guest
@@ -30,19 +31,25 @@ is_served() {
 	return 0
 }
 
-if [ "$1" = down ]; then
-	pid=$(cat qemu.pid)
+case $1 in
+tap)
+	ip tuntap add dev vt0 mode tap && ip addr add 172.16.200.1/24 dev vt0 && ip link set vt0 up
+	;;
+up)
+	for try in 1 2 3; do
+		start
+		is_served && exit 0
+		echo "the nested guest died at start $try: $(tail -n 2 qemu.txt console.txt 2>/dev/null | tr '\n' ' ')"
+		kill "$qemu" 2>/dev/null
+		wait "$qemu"
+	done
+	exit 1
+	;;
+down)
+	pid=$(<qemu.pid)
 	kill "$pid"
 	while [ -d "/proc/$pid" ]; do read -rt 0.1 <> <(:); done
+	ip -j -s link show vt0 >"$2" # nobody sends any more
 	ip link del vt0
-	exit 0
-fi
-ip tuntap add dev vt0 mode tap && ip addr add 172.16.200.1/24 dev vt0 && ip link set vt0 up || exit 1
-for try in 1 2 3; do
-	start
-	is_served && exit 0
-	echo "the nested guest died at start $try: $(tail -n 2 qemu.txt console.txt 2>/dev/null | tr '\n' ' ')"
-	kill "$qemu" 2>/dev/null
-	wait "$qemu"
-done
-exit 1
+	;;
+esac
