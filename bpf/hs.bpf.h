@@ -14,17 +14,28 @@
 #include "trace_events/events.h"
 #include "bpf/shared.h"
 
-struct hs_ring {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 4096);
-};
-
-/* CPU -> its ring; user space makes the rings, in the size wanted, for every possible CPU. */
-struct hs_rings {
-	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+/* CPU * slots of a ring + place: the slots of all rings; user space sizes and maps it. */
+struct hs_slots {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
 	__type(key, u32);
-	__array(values, struct hs_ring);
+	__uint(value_size, HS_SLOT_BYTES);
+};
+
+/* CPU -> its ring's positions. */
+struct hs_controls {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct hs_ring_control);
+};
+
+/* Carries nothing: waking its reader is all that it is for. */
+struct hs_wake {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4096);
 };
 
 /* CPU * HS_EVENT_ID_NR + event id -> records that found no room; user space reads it mapped. */
@@ -52,14 +63,17 @@ struct hs_taps {
 	__type(value, struct hs_tap_value);
 };
 
-extern struct hs_rings rings SEC(".maps");
+extern struct hs_slots slots SEC(".maps");
+extern struct hs_controls controls SEC(".maps");
+extern struct hs_wake wake SEC(".maps");
 extern struct hs_lost lost SEC(".maps");
 extern struct hs_tgids tgids SEC(".maps");
 extern struct hs_taps taps SEC(".maps");
 
 /* Set before loading. */
-extern const volatile __u64 fill_mark_bytes; /* a ring filled up to here wakes the collector */
-extern const volatile bool host_wide;	     /* every VM of the host, not only those in tgids */
+extern const volatile __u32 slot_bits;	/* a ring has 2^slot_bits slots */
+extern const volatile bool overwriting; /* the newest records are kept, not the oldest */
+extern const volatile bool host_wide;	/* every VM of the host, not only those in tgids */
 
 /* Reads what both sides have room for. The asm keeps compare and use in one register, for the verifier. */
 static __always_inline void hs_read_bounded(void *to, u64 to_bytes, u64 from, u64 from_bytes)
@@ -81,15 +95,40 @@ static __always_inline void hs_lost_count(u16 id)
 }
 
 /*
- * The ring crosses its fill mark once, with the record that makes the difference; later records do not wake
- * again while the collector is busy.
+ * Contexts that can interrupt one another on a CPU between the look at the room and the reservation (a task, a softirq,
+ * an interrupt, an NMI, and tasks that preempt where tracing leaves preemption on): that many slots stay free, so that
+ * a record which nobody has read is never written over.
  */
-static __always_inline u64 hs_submit_flags(void *ring, u64 record_bytes)
-{
-	u64 used = bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA);
+#define HS_SLOT_MARGIN 16
 
-	return used >= fill_mark_bytes && used - record_bytes < fill_mark_bytes ? BPF_RB_FORCE_WAKEUP
-										: BPF_RB_NO_WAKEUP;
+/* A slot for this CPU's next record, or NULL after counting the loss. */
+static __always_inline struct hs_event_header *hs_slot_reserve(u16 id, u16 *lap)
+{
+	u32 cpu = bpf_get_smp_processor_id(), place;
+	struct hs_ring_control *control = bpf_map_lookup_elem(&controls, &cpu);
+	struct hs_event_header *slot;
+	u64 position;
+
+	if (!control)
+		return NULL;
+	if (!overwriting) {
+		u64 waiting = control->head - *(volatile u64 *)&control->consumed;
+
+		if (waiting + HS_SLOT_MARGIN >= 1ull << slot_bits) {
+			hs_lost_count(id);
+			return NULL;
+		}
+		/* The ring crosses its fill mark once; later records do not wake again while the collector is busy. */
+		if (waiting == 1ull << (slot_bits - 1))
+			bpf_ringbuf_output(&wake, &cpu, sizeof(cpu), BPF_RB_FORCE_WAKEUP);
+	}
+	position = __sync_fetch_and_add(&control->head, 1);
+	place = cpu << slot_bits | (position & ((1u << slot_bits) - 1));
+	slot = bpf_map_lookup_elem(&slots, &place);
+	if (slot && overwriting)
+		*(volatile u32 *)&slot->id = 0;
+	*lap = position >> slot_bits;
+	return slot;
 }
 
 /*
@@ -97,25 +136,19 @@ static __always_inline u64 hs_submit_flags(void *ring, u64 record_bytes)
  * reservation: whoever interrupts in between stands behind us in the ring with an earlier time, and is
  * complete when we are, so that the collector always has the whole stretch to sort.
  */
-#define hs_emit(name, ...)                                                                                \
-	({                                                                                                \
-		u32 cpu_ = bpf_get_smp_processor_id();                                                    \
-		void *ring_ = bpf_map_lookup_elem(&rings, &cpu_);                                         \
-		struct hs_event_##name *record_ = ring_ ? bpf_ringbuf_reserve(ring_, sizeof(*record_), 0) \
-							: NULL;                                           \
-                                                                                                          \
-		if (record_) {                                                                            \
-			*record_ = (struct hs_event_##name){                                              \
-				.header = { .ts = bpf_ktime_get_boot_ns(),                                \
-					    .id = HS_EVENT_##name,                                        \
-					    .tid = (u32)bpf_get_current_pid_tgid() },                     \
-				__VA_ARGS__                                                               \
-			};                                                                                \
-			bpf_ringbuf_submit(record_, hs_submit_flags(ring_, sizeof(*record_) + 8));        \
-		} else {                                                                                  \
-			hs_lost_count(HS_EVENT_##name);                                                   \
-		}                                                                                         \
-		0;                                                                                        \
+#define hs_emit(name, ...)                                                                                             \
+	({                                                                                                             \
+		u16 lap_ = 0;                                                                                          \
+		struct hs_event_##name *record_ = (void *)hs_slot_reserve(HS_EVENT_##name, &lap_);                     \
+                                                                                                                       \
+		if (record_) {                                                                                         \
+			*record_ = (struct hs_event_##name){ .header = { .ts = bpf_ktime_get_boot_ns(),                \
+									 .tid = (u32)bpf_get_current_pid_tgid() },     \
+							     __VA_ARGS__ };                                            \
+			barrier(); /* stores stay in order on x86 */                                                   \
+			*(volatile u32 *)&record_->header.id = HS_EVENT_##name | (u32)lap_ << 16;                      \
+		}                                                                                                      \
+		0;                                                                                                     \
 	})
 
 #endif

@@ -57,8 +57,7 @@ int BPF_PROG(on_kvm_pio, u32 rw, u32 port, u32 size, u32 count, const void *data
 	if (!is_watched(&tgid))
 		return 0;
 	hs_read_bounded(&val, sizeof(val), (u64)data, size);
-	return hs_emit(kvm_pio, .rw = rw, .port = port, .size = size, .count = count, .val = val,
-		       .tgid = tgid);
+	return hs_emit(kvm_pio, .rw = rw, .port = port, .size = size, .count = count, .val = val, .tgid = tgid);
 }
 
 SEC("tp_btf/kvm_mmio")

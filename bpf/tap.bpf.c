@@ -74,8 +74,7 @@ static __always_inline void packet_read(struct packet *packet, const struct sk_b
 	packet->linear_bytes = skb->len - skb->data_len + pulled;
 	packet->gso_size = BPF_CORE_READ(shared, gso_size);
 	packet->gso_segs = packet->gso_size ? BPF_CORE_READ(shared, gso_segs) : 0;
-	hs_read_bounded(packet->frame.ethernet,
-			sizeof(packet->frame) - offsetof(struct frame_start, ethernet), start,
+	hs_read_bounded(packet->frame.ethernet, sizeof(packet->frame) - offsetof(struct frame_start, ethernet), start,
 			packet->linear_bytes);
 }
 
@@ -104,13 +103,13 @@ static __always_inline void packet_parse(struct packet *packet)
 		l4->seq = l4->flags = 0;
 }
 
-#define PACKET_FIELDS(packet, ifindex_, tap)                                                            \
-	.ifindex = ifindex_, .len = packet.len, .tenant = tap->tenant, .role = tap->role,               \
-	.ip_proto = packet.frame.ip.protocol, .protocol = bpf_ntohs(packet.frame.ethertype),            \
-	.ip_id = bpf_ntohs(packet.frame.ip.id), .saddr = bpf_ntohl(packet.frame.ip.saddr),              \
-	.daddr = bpf_ntohl(packet.frame.ip.daddr), .sport = bpf_ntohs(packet.frame.l4.sport),           \
-	.dport = bpf_ntohs(packet.frame.l4.dport), .seq = bpf_ntohl(packet.frame.l4.seq),               \
-	.frag_off = bpf_ntohs(packet.frame.ip.frag_off), .tcp_flags = bpf_ntohs(packet.frame.l4.flags), \
+#define PACKET_FIELDS(packet, ifindex_, tap)                                                                           \
+	.ifindex = ifindex_, .len = packet.len, .tenant = tap->tenant, .role = tap->role,                              \
+	.ip_proto = packet.frame.ip.protocol, .protocol = bpf_ntohs(packet.frame.ethertype),                           \
+	.ip_id = bpf_ntohs(packet.frame.ip.id), .saddr = bpf_ntohl(packet.frame.ip.saddr),                             \
+	.daddr = bpf_ntohl(packet.frame.ip.daddr), .sport = bpf_ntohs(packet.frame.l4.sport),                          \
+	.dport = bpf_ntohs(packet.frame.l4.dport), .seq = bpf_ntohl(packet.frame.l4.seq),                              \
+	.frag_off = bpf_ntohs(packet.frame.ip.frag_off), .tcp_flags = bpf_ntohs(packet.frame.l4.flags),                \
 	.gso_size = packet.gso_size, .gso_segs = packet.gso_segs
 
 SEC("tp_btf/net_dev_start_xmit")

@@ -30,9 +30,9 @@
 #define HS_EVENTS_SCHEMA 1
 
 struct hs_event_header {
-	HS_TYPE_u64 ts; /* CLOCK_BOOTTIME, ns, of the machine the record is from */
-	HS_TYPE_u16 id; /* enum hs_event_id */
-	HS_TYPE_u16 unused;
+	HS_TYPE_u64 ts;	 /* CLOCK_BOOTTIME, ns, of the machine the record is from */
+	HS_TYPE_u16 id;	 /* enum hs_event_id */
+	HS_TYPE_u16 lap; /* of a ring, see bpf/shared.h; 0 elsewhere */
 	HS_TYPE_u32 tid;
 };
 
@@ -44,20 +44,26 @@ enum hs_event_id {
 	HS_EVENT_ID_NR, /* one more than the highest id: size of arrays indexed by id */
 };
 
-#define EVENT(id, system, name, doc)                                                               \
-	struct hs_event_##name {                                                                   \
+#define EVENT(id, system, name, doc)                                                                                   \
+	struct hs_event_##name {                                                                                       \
 		struct hs_event_header header;
 #define FIELD_AS(type, member, name, format, doc) HS_TYPE_##type member;
-#define END_EVENT(name)                                                                            \
-	}                                                                                          \
+#define END_EVENT(name)                                                                                                \
+	}                                                                                                              \
 	;
 #include "trace_events/events.def"
 
 /* A record is the sum of its parts. The struct's alignment of 8 makes the sum a multiple of 8 too. */
-#define EVENT(id, system, name, doc)                                                               \
+#define EVENT(id, system, name, doc)                                                                                   \
 	_Static_assert(sizeof(struct hs_event_##name) == sizeof(struct hs_event_header)
 #define FIELD_AS(type, member, name, format, doc) +sizeof(HS_TYPE_##type)
 #define END_EVENT(name) , "hs_event_" #name " has implicit padding");
+#include "trace_events/events.def"
+/* A record fits the slot of a ring. */
+#define EVENT(id, system, name, doc)                                                                                   \
+	_Static_assert(sizeof(struct hs_event_##name) <= 64, "hs_event_" #name " is too long");
+#define FIELD_AS(type, member, name, format, doc)
+#define END_EVENT(name)
 #include "trace_events/events.def"
 _Static_assert(sizeof(struct hs_event_header) == 16, "the header is 16 bytes on every machine");
 

@@ -20,16 +20,19 @@
 #include "timeline/clock.h"
 
 #define RING_BYTES_DEFAULT (8u << 20)
-#define RING_BYTES_MAX (1ul << 30)
+#define SLOT_BITS_MIN 6 /* a page */
+#define SLOT_BITS_MAX 24
 #define FINAL_DRAINS 1000
 
 struct hs_capture {
 	struct hs_probes *probes;
 	struct hs_ctf_writer *writer;
-	struct hs_ring *rings; /* one per CPU */
-	size_t ring_bytes;     /* per CPU */
+	struct hs_rings rings;
+	unsigned int slot_bits; /* a ring has 2^slot_bits slots */
+	bool flight;
+	uint64_t *woken;       /* the wake ring: what was taken, */
+	const uint64_t *wakes; /* and what was put in */
 	uint32_t cpu_nr;
-	uint32_t ring_nr;     /* opened */
 	int fill_fd;	      /* epoll over the rings */
 	const uint64_t *lost; /* the `lost` map */
 	size_t lost_bytes;
@@ -38,15 +41,15 @@ struct hs_capture {
 	bool is_stopped;
 };
 
-static size_t round_ring_bytes(size_t bytes)
+static unsigned int slot_bits_of(size_t ring_bytes)
 {
-	size_t rounded = sysconf(_SC_PAGESIZE);
+	unsigned int bits = SLOT_BITS_MIN;
 
-	if (!bytes)
-		bytes = RING_BYTES_DEFAULT;
-	while (rounded < bytes && rounded < RING_BYTES_MAX)
-		rounded *= 2;
-	return rounded;
+	if (!ring_bytes)
+		ring_bytes = RING_BYTES_DEFAULT;
+	while ((size_t)HS_SLOT_BYTES << bits < ring_bytes && bits < SLOT_BITS_MAX)
+		bits++;
+	return bits;
 }
 
 /* Highest possible CPU number + 1; the file says "0-3" or "0,2-5". */
@@ -64,24 +67,6 @@ static int possible_cpu_nr(void)
 	return atoi(text + last) + 1;
 }
 
-static int open_ring(struct hs_capture *capture, uint32_t cpu, size_t bytes)
-{
-	struct epoll_event event = { .events = EPOLLIN | EPOLLET };
-	struct hs_ring *ring = &capture->rings[cpu];
-	int rings_fd = bpf_map__fd(hs_probes_bpf(capture->probes)->maps.rings);
-	int err = hs_ring_open(bytes, ring);
-
-	if (err)
-		return hs_fail(err, "cannot make a ring of %zu bytes for CPU %u:", bytes, cpu);
-	capture->ring_nr++;
-	if (bpf_map_update_elem(rings_fd, &cpu, &ring->fd, BPF_ANY))
-		return hs_fail(-errno, "cannot give CPU %u its ring:", cpu);
-	/* Edge: a ring always counts as readable when anything is in it, but only the fill mark wakes. */
-	if (epoll_ctl(capture->fill_fd, EPOLL_CTL_ADD, ring->fd, &event))
-		return hs_fail(-errno, "cannot watch the ring of CPU %u:", cpu);
-	return 0;
-}
-
 static int map_lost(struct hs_capture *capture)
 {
 	size_t page = sysconf(_SC_PAGESIZE);
@@ -97,27 +82,48 @@ static int map_lost(struct hs_capture *capture)
 	return 0;
 }
 
-static int open_rings(struct hs_capture *capture, size_t bytes)
+/* The two pages of a BPF ring buffer that hold its positions (kernel/bpf/ringbuf.c). */
+static int open_wake(struct hs_capture *capture, int wake_fd)
 {
+	struct epoll_event event = { .events = EPOLLIN | EPOLLET };
+	size_t page = sysconf(_SC_PAGESIZE);
+	void *at = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, wake_fd, 0);
+
+	if (at == MAP_FAILED)
+		return hs_fail(-errno, "cannot map the wake-up ring:");
+	capture->woken = at;
+	at = mmap(NULL, page, PROT_READ, MAP_SHARED, wake_fd, page);
+	if (at == MAP_FAILED)
+		return hs_fail(-errno, "cannot map the wake-up ring:");
+	capture->wakes = at;
+	capture->fill_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (capture->fill_fd < 0 || epoll_ctl(capture->fill_fd, EPOLL_CTL_ADD, wake_fd, &event))
+		return hs_fail(-errno, "cannot watch the rings:");
+	return 0;
+}
+
+static int open_rings(struct hs_capture *capture)
+{
+	struct hsbpf_bpf *bpf = hs_probes_bpf(capture->probes);
 	int err = map_lost(capture);
 
 	if (err)
 		return err;
-	capture->rings = calloc(capture->cpu_nr, sizeof(*capture->rings));
-	capture->fill_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (!capture->rings || capture->fill_fd < 0)
-		return hs_fail(-errno, "cannot set up the rings:");
-	for (uint32_t cpu = 0; cpu < capture->cpu_nr && !err; cpu++)
-		err = open_ring(capture, cpu, bytes);
-	return err;
+	err = hs_rings_map(bpf_map__fd(bpf->maps.slots), bpf_map__fd(bpf->maps.controls), capture->cpu_nr,
+			   capture->slot_bits, &capture->rings);
+	if (err)
+		return hs_fail(err, "cannot map the rings:");
+	return open_wake(capture, bpf_map__fd(bpf->maps.wake));
 }
 
 static int prepare_maps(void *ctx, struct hsbpf_bpf *bpf)
 {
 	const struct hs_capture *capture = ctx;
 
-	bpf->rodata->fill_mark_bytes = capture->ring_bytes / 2;
-	bpf_map__set_max_entries(bpf->maps.rings, capture->cpu_nr);
+	bpf->rodata->slot_bits = capture->slot_bits;
+	bpf->rodata->overwriting = capture->flight;
+	bpf_map__set_max_entries(bpf->maps.slots, capture->cpu_nr << capture->slot_bits);
+	bpf_map__set_max_entries(bpf->maps.controls, capture->cpu_nr);
 	bpf_map__set_max_entries(bpf->maps.lost, capture->cpu_nr * HS_EVENT_ID_NR);
 	return 0;
 }
@@ -147,12 +153,12 @@ static int open_parts(struct hs_capture *capture, const struct hs_capture_config
 	};
 	int err;
 
-	capture->ring_bytes = round_ring_bytes(config->ring_bytes);
+	capture->slot_bits = slot_bits_of(config->ring_bytes);
 	err = hs_probes_load(&probes, reason, reason_bytes, &capture->probes);
 
 	if (err)
 		return err;
-	err = open_rings(capture, capture->ring_bytes);
+	err = open_rings(capture);
 	if (err) {
 		snprintf(reason, reason_bytes, "%s", hs_log_last_error());
 		return err;
@@ -241,9 +247,9 @@ static uint64_t cpu_lost(const struct hs_capture *capture, uint32_t cpu)
 	return sum;
 }
 
-static int on_record(void *ctx, const void *record, uint32_t bytes)
+static int on_record(void *ctx, const struct hs_event_header *record)
 {
-	return hs_ctf_writer_add(ctx, record, bytes);
+	return hs_ctf_writer_add(ctx, record, HS_SLOT_BYTES);
 }
 
 static void drain_ring(struct hs_capture *capture, uint32_t cpu)
@@ -254,7 +260,7 @@ static void drain_ring(struct hs_capture *capture, uint32_t cpu)
 		hs_fail(err, "the trace of CPU %u cannot be written:", cpu);
 		return;
 	}
-	err = hs_ring_consume(&capture->rings[cpu], on_record, capture->writer);
+	err = hs_ring_consume(&capture->rings, cpu, on_record, capture->writer);
 	if (err) /* a bug: our own programs write only records of the table */
 		hs_fail(err, "a record of CPU %u makes no sense:", cpu);
 	hs_ctf_writer_end(capture->writer, cpu_lost(capture, cpu));
@@ -262,13 +268,15 @@ static void drain_ring(struct hs_capture *capture, uint32_t cpu)
 
 void hs_capture_drain(struct hs_capture *capture)
 {
-	struct epoll_event events[64];
+	struct epoll_event event;
 
-	/* Takes the readiness away that the fill marks caused. */
-	while (epoll_wait(capture->fill_fd, events, HS_ARRAY_SIZE(events), 0) == HS_ARRAY_SIZE(events))
-		continue;
+	/* Takes the readiness away that a fill mark caused. */
+	if (*capture->woken != __atomic_load_n(capture->wakes, __ATOMIC_ACQUIRE)) {
+		__atomic_store_n(capture->woken, *capture->wakes, __ATOMIC_RELEASE);
+		epoll_wait(capture->fill_fd, &event, 1, 0);
+	}
 	for (uint32_t cpu = 0; cpu < capture->cpu_nr; cpu++) {
-		if (!hs_ring_is_empty(&capture->rings[cpu]))
+		if (!hs_ring_is_empty(&capture->rings, cpu))
 			drain_ring(capture, cpu);
 	}
 }
@@ -276,7 +284,7 @@ void hs_capture_drain(struct hs_capture *capture)
 static bool are_rings_empty(const struct hs_capture *capture)
 {
 	for (uint32_t cpu = 0; cpu < capture->cpu_nr; cpu++) {
-		if (!hs_ring_is_empty(&capture->rings[cpu]))
+		if (!hs_ring_is_empty(&capture->rings, cpu))
 			return false;
 	}
 	return true;
@@ -303,14 +311,16 @@ void hs_capture_free(struct hs_capture *capture)
 		return;
 	/* Programs first: they write into the rings. */
 	hs_probes_free(capture->probes);
-	for (uint32_t cpu = 0; cpu < capture->ring_nr; cpu++)
-		hs_ring_close(&capture->rings[cpu]);
+	hs_rings_unmap(&capture->rings);
+	if (capture->woken)
+		munmap(capture->woken, sysconf(_SC_PAGESIZE));
+	if (capture->wakes)
+		munmap((void *)capture->wakes, sysconf(_SC_PAGESIZE));
 	if (capture->fill_fd >= 0)
 		close(capture->fill_fd);
 	if (capture->lost)
 		munmap((void *)capture->lost, capture->lost_bytes);
 	hs_ctf_writer_free(capture->writer);
-	free(capture->rings);
 	free(capture->taps);
 	free(capture);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * One BPF ring buffer, mapped: the kernel's CPUs produce, one thread here consumes.
+ * The slot rings of all CPUs, mapped: the kernel's CPUs produce, one thread here consumes. bpf/shared.h says how a slot
+ * is published.
  */
 #ifndef HS_CAPTURE_RING_H
 #define HS_CAPTURE_RING_H
@@ -9,26 +10,38 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct hs_ring {
-	int fd;
-	size_t bytes;	    /* of data, a power of two */
-	uint64_t *consumed; /* positions only grow; modulo `bytes` they are places in `data` */
-	const uint64_t *produced;
-	const uint8_t *data; /* mapped twice in a row, so that no record is cut */
+#include "bpf/shared.h"
+
+struct hs_rings {
+	uint8_t *slots;			  /* of CPU 0, then of CPU 1, ... */
+	struct hs_ring_control *controls; /* one per CPU */
+	uint32_t cpu_nr;
+	unsigned int slot_bits; /* a ring has 2^slot_bits slots */
 };
 
-/* Makes and maps a ring; `bytes` a power of two, at least a page. 0 or -errno (not said). */
-int hs_ring_open(size_t bytes, struct hs_ring *ring);
-void hs_ring_close(struct hs_ring *ring);
+/*
+ * Maps the maps `slots` and `controls`; they stay the caller's. 0 or -errno (not said). To read a dead recorder's
+ * rings it is enough to map them.
+ */
+int hs_rings_map(int slots_fd, int controls_fd, uint32_t cpu_nr, unsigned int slot_bits, struct hs_rings *rings);
+void hs_rings_unmap(struct hs_rings *rings);
 
-typedef int (*hs_ring_record_fn)(void *ctx, const void *record, uint32_t bytes);
+/* The record is HS_SLOT_BYTES long and stays as it is until the call returns. */
+typedef int (*hs_ring_record_fn)(void *ctx, const struct hs_event_header *record);
 
 /*
- * Hands every complete record to on_record and frees their room. Stops before a record that is still being
+ * Hands every complete record of that CPU to on_record and frees their room. Stops before a record that is still being
  * filled, and at the first non-zero answer, which it returns (that record is consumed).
  */
-int hs_ring_consume(struct hs_ring *ring, hs_ring_record_fn on_record, void *ctx);
+int hs_ring_consume(struct hs_rings *rings, uint32_t cpu, hs_ring_record_fn on_record, void *ctx);
 
-bool hs_ring_is_empty(const struct hs_ring *ring);
+/*
+ * An overwriting ring: hands what it holds now, oldest first, to on_record as copies; the kernel may go on writing.
+ * *overwritten is how many records of this CPU were there before those and are gone. The answer as above.
+ */
+int hs_ring_snapshot(const struct hs_rings *rings, uint32_t cpu, hs_ring_record_fn on_record, void *ctx,
+		     uint64_t *overwritten);
+
+bool hs_ring_is_empty(const struct hs_rings *rings, uint32_t cpu);
 
 #endif

@@ -301,6 +301,7 @@ int hs_ctf_writer_add(struct hs_ctf_writer *writer, const void *record, uint32_t
 	earliest = place ? record_at(writer, place - 1)->ts : writer->stream->last_ts;
 	copy = make_gap(writer, place, event->size);
 	memcpy(copy, record, event->size);
+	copy->lap = 0;
 	if (copy->ts < earliest) {
 		copy->ts = earliest;
 		writer->counts.clamped++;
