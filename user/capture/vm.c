@@ -184,13 +184,20 @@ static int scan_debugfs_vm(struct hs_vm *vm, int kvm_fd, const char *folder)
 /* -errno when debugfs does not tell. */
 static int scan_debugfs(struct hs_vm_list *list)
 {
-	scoped(fd) int debugfs = hs_debugfs_open();
-	scoped(dir) DIR *kvm = debugfs >= 0 ? open_dir_at(debugfs, "kvm") : NULL;
 	struct dirent *entry;
 	int err = 0;
 
+	if (!list->has_debugfs) {
+		list->debugfs_fd = hs_debugfs_open();
+		list->has_debugfs = true;
+	}
+	if (list->debugfs_fd < 0)
+		return list->debugfs_fd;
+
+	scoped(dir) DIR *kvm = open_dir_at(list->debugfs_fd, "kvm");
+
 	if (!kvm)
-		return debugfs < 0 ? debugfs : -ENOENT;
+		return -ENOENT;
 	while (!err && (entry = readdir(kvm))) {
 		long tgid = number_after(entry->d_name, "");
 		struct hs_vm *vm;
@@ -406,5 +413,7 @@ void hs_vms_clear(struct hs_vm_list *list)
 	for (size_t i = 0; i < list->vm_nr; i++)
 		free(list->vms[i].vcpus);
 	free(list->vms);
+	if (list->has_debugfs && list->debugfs_fd >= 0)
+		close(list->debugfs_fd);
 	*list = (struct hs_vm_list){ 0 };
 }

@@ -6,6 +6,8 @@
 #ifndef HS_CAPTURE_VM_H
 #define HS_CAPTURE_VM_H
 
+#include <stdbool.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -31,6 +33,8 @@ struct hs_vm {
 struct hs_vm_list {
 	struct hs_vm *vms;
 	size_t vm_nr;
+	bool has_debugfs; /* opened by the first scan */
+	int debugfs_fd;
 };
 
 /* Adds the VMs that run now and the vCPUs that are new; those that have ended stay. 0 or -ENOMEM. */

@@ -137,6 +137,7 @@ static int run(void *config_ptr, int argc, char **argv)
 		.ring_bytes = config->buffer_bytes,
 		.duration_ns = config->duration_ns,
 		.command = argc ? argv : NULL,
+		.command_stdout_fd = config->json ? STDERR_FILENO : STDOUT_FILENO,
 	};
 	int code = choose_events(config, &recording.events);
 

@@ -22,6 +22,8 @@
 
 #define DRAIN_PERIOD_NS 10000000ull
 #define SECOND_NS 1000000000ull
+/* VMs that live shorter than this stay without a name. */
+#define SCAN_PERIOD_NS (SECOND_NS / 20)
 #define COMMAND_GRACE_NS (5 * SECOND_NS)
 
 struct hs_recorder {
@@ -32,7 +34,7 @@ struct hs_recorder {
 	struct hs_clock_list clocks;
 	json_object *document;
 	char *document_path;
-	uint64_t started_ns, said_lost;
+	uint64_t started_ns, next_scan_ns, said_lost;
 	pid_t command;
 	int command_status;
 	bool is_dir_ours, is_over, is_finished;
@@ -264,6 +266,10 @@ static void on_tick(void *ctx, uint32_t events)
 
 	(void)events;
 	hs_capture_drain(recorder->capture);
+	if (!recorder->config.vms.count && hs_now_ns() >= recorder->next_scan_ns) {
+		hs_vms_scan(&recorder->vms);
+		recorder->next_scan_ns = hs_now_ns() + SCAN_PERIOD_NS;
+	}
 }
 
 static void sample_clocks(struct hs_recorder *recorder)
@@ -283,13 +289,11 @@ static bool has_any_vm(const struct hs_recorder *recorder)
 	return false;
 }
 
-/* The whole host: whoever comes. Selected VMs: their new vCPUs, and the end with the last of them. */
+/* Selected VMs: their new vCPUs, and the end with the last of them. */
 static void follow_vms(struct hs_recorder *recorder)
 {
-	if (!recorder->config.vms.count) {
-		hs_vms_scan(&recorder->vms);
+	if (!recorder->config.vms.count)
 		return;
-	}
 	hs_vms_refresh(&recorder->vms);
 	if (has_any_vm(recorder))
 		return;
@@ -297,7 +301,7 @@ static void follow_vms(struct hs_recorder *recorder)
 	hs_recorder_end(recorder, "ok");
 }
 
-/* Once a second: VMs, and losses that grew. */
+/* Once a second: selected VMs, and losses that grew. */
 static void on_second(void *ctx, uint32_t events)
 {
 	struct hs_recorder *recorder = ctx;
@@ -329,7 +333,7 @@ static int start_command(struct hs_recorder *recorder)
 {
 	struct hs_spawn spawn = { .argv = recorder->config.command,
 				  .stdin_fd = isatty(STDIN_FILENO) ? -1 : STDIN_FILENO,
-				  .stdout_fd = STDOUT_FILENO,
+				  .stdout_fd = recorder->config.command_stdout_fd,
 				  .stderr_fd = STDERR_FILENO,
 				  .netns_fd = -1 };
 	int err = hs_proc_spawn(&spawn, &recorder->command);

@@ -28,6 +28,7 @@ struct hs_recorder_config {
 	uint64_t ring_bytes;	 /* per CPU; 0: the default */
 	uint64_t duration_ns;	 /* 0: until it is ended */
 	char *const *command;	 /* runs while we record; NULL: none */
+	int command_stdout_fd;	 /* where its output goes */
 };
 
 /*

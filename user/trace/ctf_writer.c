@@ -85,8 +85,7 @@ static int write_metadata(struct hs_ctf_writer *writer, const char *dir)
 static int fill_info(struct hs_ctf_info *info, const struct hs_ctf_writer_config *config)
 {
 	if (!is_plain_name(config->machine))
-		return hs_fail(-EINVAL, "'%s' cannot name a machine: letters, digits and ._- only",
-			       config->machine);
+		return hs_fail(-EINVAL, "'%s' cannot name a machine: letters, digits and ._- only", config->machine);
 	strcpy(info->machine, config->machine);
 	info->clock_offset_ns = config->clock_offset_ns;
 	info->schema = HS_EVENTS_SCHEMA;
@@ -203,11 +202,29 @@ static void count_records(struct hs_ctf_writer *writer, uint32_t record_nr, uint
 static void packet_failed(struct hs_ctf_writer *writer, uint32_t record_nr, int err)
 {
 	if (!writer->write_failed)
-		hs_fail(err,
-			"cannot write the trace of %s (counted as lost from here on):", writer->info.machine);
+		hs_fail(err, "cannot write the trace of %s (counted as lost from here on):", writer->info.machine);
 	writer->write_failed = true;
 	writer->stream->disk_lost += record_nr;
 	count_records(writer, record_nr, writer->counts.disk_lost);
+}
+
+/* An empty packet that says 0 lost: viewers count losses between two packets, so the first loss needs one before it. */
+static int put_first_packet(struct hs_ctf_writer *writer, const struct hs_ctf_packet *next)
+{
+	struct hs_ctf_packet packet = *next;
+	int err;
+
+	packet.timestamp_end = packet.timestamp_begin;
+	packet.content_bits = packet.packet_bits = sizeof(packet) * 8ull;
+	packet.events_discarded = 0;
+	memcpy(writer->buffer, &packet, sizeof(packet));
+	err = put_packet(writer, sizeof(packet));
+	if (err)
+		return err;
+	writer->stream->bytes += sizeof(packet);
+	writer->stream->packets++;
+	writer->counts.bytes += sizeof(packet);
+	return 0;
 }
 
 /* Writes the first `record_nr` records, which take the first `used` bytes. */
@@ -227,8 +244,11 @@ static void flush(struct hs_ctf_writer *writer, uint32_t record_nr, uint32_t use
 	int err;
 
 	memcpy(packet.uuid, writer->info.uuid, sizeof(packet.uuid));
+	err = stream->packets || !packet.events_discarded ? 0 : put_first_packet(writer, &packet);
+	packet.packet_seq_num = stream->packets;
 	memcpy(writer->buffer, &packet, sizeof(packet));
-	err = put_packet(writer, used);
+	if (!err)
+		err = put_packet(writer, used);
 	if (err) {
 		packet_failed(writer, record_nr, err);
 		return;
@@ -248,8 +268,7 @@ static void flush_full(struct hs_ctf_writer *writer)
 	uint32_t kept_start = writer->starts[written], move = kept_start - sizeof(struct hs_ctf_packet);
 
 	flush(writer, written, kept_start);
-	memmove(writer->buffer + sizeof(struct hs_ctf_packet), writer->buffer + kept_start,
-		writer->used - kept_start);
+	memmove(writer->buffer + sizeof(struct hs_ctf_packet), writer->buffer + kept_start, writer->used - kept_start);
 	for (uint32_t i = 0; i < kept; i++)
 		writer->starts[i] = writer->starts[written + i] - move;
 	writer->record_nr = kept;

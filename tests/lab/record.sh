@@ -1,0 +1,92 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# `hsbpf record` beside a guest that makes a known number of events: what is recorded, what is refused, what is counted
+# when room or disk are too small, and what an interruption leaves.
+. tests/lib/tap.sh
+kvmgen=$PWD/build/tests/bench/kvmgen
+if ! "$kvmgen" 10 >/dev/null 2>&1; then
+	skip "hsbpf record" "KVM cannot run the tiny guest here"
+	plan
+	exit 0
+fi
+
+count() { jq -r --arg event "$2" --arg what "$3" '.events[] | select(.event == $event) | .[$what]' "$1/record.json"; }
+# every_event NAME DIR N: recorded + lost is what N outs and a hlt make, and the trace holds what is recorded
+every_event() {
+	local name=$1 dir=$2 made=$3 event recorded lost expected=$3
+	check "$name: record.json fits its schema" tests/lib/schema.sh "$dir/record.json"
+	babeltrace2 "$dir/trace/host" >"$work/text" 2>"$work/complaints"
+	discarded=$(grep -oE 'Tracer discarded [0-9]+' "$work/complaints" | awk '{sum += $3} END {print sum + 0}')
+	for event in kvm_pio kvm_userspace_exit; do
+		recorded=$(count "$dir" $event recorded)
+		lost=$(($(count "$dir" $event ring_lost) + $(count "$dir" $event disk_lost)))
+		equal "$name: $event: recorded + lost = produced" $((recorded + lost)) "$expected"
+		equal "$name: $event: babeltrace2 finds what was recorded" "$(grep -c " $event:" "$work/text")" "$recorded"
+		expected=$((made + 1))
+	done
+}
+
+run "$hsbpf" record -o "$work/all" -- "$kvmgen" 20000
+equal "a command is recorded and its exit code is ours" "$status" 0
+every_event "beside a command" "$work/all" 20000
+equal "nothing is lost" "$(jq '[.events[] | .ring_lost + .disk_lost] | add' "$work/all/record.json")" 0
+equal "the VM is named, with its vCPU" "$(jq -c '.vms | map([.name, (.vcpus | length)])' "$work/all/record.json")" '[["kvmgen",1]]'
+check "the table has the events" grep -qE '^kvm_pio +20000 +0 +0$' "$work/out"
+check "files are their owner's" test "$(stat -c %a "$work/all" "$work/all/record.json" "$work/all/trace/host/metadata" | tr '\n' ' ')" = "700 600 600 "
+
+run "$hsbpf" record --json -e kvm_pio -o "$work/one" -- "$kvmgen" 1000
+equal "-e takes one event" "$(jq -c '[.events[] | [.event, .recorded]]' "$work/out")" '[["kvm_pio",1000]]'
+run "$hsbpf" record --buffer 4K --fail-on-loss -o "$work/small" -- "$kvmgen" 200000
+equal "--fail-on-loss is exit code 3" "$status" 3
+every_event "a ring too small" "$work/small" 200000
+equal "babeltrace2 finds as many discarded" "$discarded" \
+	"$(jq '[.events[] | .ring_lost + .disk_lost] | add' "$work/small/record.json")"
+
+run "$hsbpf" record -o "$work/fail" -- bash -c 'exit 7'
+equal "the command's exit code" "$status" 7
+run "$hsbpf" record -d 1s -o "$work/time" -- sleep 100
+equal "--duration ends the command" "$status" 143
+
+fails "a folder that holds a recording" 1 "already holds a recording" "$hsbpf" record -o "$work/all" -- true
+fails "a command that is not there" 1 "cannot run nosuch" "$hsbpf" record -o "$work/none" -- nosuch
+check "and leaves no folder" test ! -e "$work/none"
+fails "an event that is not there" 2 "no event is called 'nosuch*'" "$hsbpf" record -e 'nosuch*' -o "$work/none"
+fails "a profile that is not there" 2 "there is no profile 'nosuch'" "$hsbpf" record -P nosuch -o "$work/none"
+fails "a VM that is not there" 1 "no running KVM guest is called 'nosuch'" "$hsbpf" record --vm nosuch -o "$work/none"
+fails "a process that is no VM" 1 "runs no KVM guest" "$hsbpf" record --vm $$ -o "$work/none"
+fails "an interface that is not there" 1 "there is no interface 'nosuch'" "$hsbpf" record --tap nosuch -o "$work/none"
+fails "no privilege" 4 "needs root or CAP_BPF" setpriv --bounding-set=-all --inh-caps=-all "$hsbpf" record -o "$work/none" -- true
+check "none of them leaves a folder" test ! -e "$work/none"
+
+# A disk that fills up: what did not fit is counted, what did is readable.
+mkdir "$work/disk"
+mount -t tmpfs -o size=1M tmpfs "$work/disk"
+run "$hsbpf" record -o "$work/disk/full" -- "$kvmgen" 100000
+check "a full disk is said once" test "$(grep -c 'cannot write the trace' "$work/err")" = 1
+check "a full disk is counted" test "$(jq '[.events[].disk_lost] | add' "$work/disk/full/record.json" 2>/dev/null || grep -c 'record.json' "$work/err")" -gt 0
+babeltrace2 "$work/disk/full/trace/host" >"$work/text" 2>/dev/null
+check "what is on a full disk is readable" test "$(grep -c kvm_ "$work/text")" -gt 1000
+umount "$work/disk"
+
+# Only one VM of two.
+mkfifo "$work/go"
+bash -c 'read -r <"$1"; exec "$2" 5000' - "$work/go" "$kvmgen" &
+other=$!
+"$kvmgen" 3000000 >/dev/null &
+vm=$!
+until_true 10 grep -q . <(ls -l /proc/$vm/fd 2>/dev/null | grep kvm-vcpu)
+"$hsbpf" record --vm $vm -o "$work/vm" >"$work/out" 2>"$work/err" &
+recorder=$!
+until_true 10 test -s "$work/vm/record.json"
+echo >"$work/go"
+wait $other
+kill -INT $recorder
+wait $recorder
+equal "Ctrl-C ends a recording well" $? 0
+kill $vm
+wait $vm 2>/dev/null
+equal "the outcome is known" "$(jq -r .outcome "$work/vm/record.json")" interrupted
+babeltrace2 "$work/vm/trace/host" >"$work/text"
+check "the selected VM is recorded" grep -q "tgid = $vm " "$work/text"
+equal "no other VM is" "$(grep kvm_ "$work/text" | grep -vc "tgid = $vm ")" 0
+plan
