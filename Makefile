@@ -23,6 +23,7 @@ endif
 BASE_SRC  := $(wildcard user/base/*.c)
 HOST_SRC  := $(filter-out $(BASE_SRC) user/main.c,$(wildcard user/*/*.c) $(wildcard orchestrate/*.c) $(wildcard trace_events/*.c) $(wildcard migtools/*.c))
 BPF_SRC   := $(wildcard bpf/*.bpf.c)
+STAT_SRC  := $(wildcard bpf/stat/*.bpf.c)
 GUEST_SRC := $(wildcard orchestrate/guest/*.c)
 
 obj = $(patsubst %.c,$(B)/%.o,$(1))
@@ -48,7 +49,7 @@ $(B)/hsbpf-init: $(call obj,$(GUEST_SRC)) $(B)/orchestrate/frame.o $(B)/orchestr
 	$(call msg,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -static -o $@ $^
 
-$(B)/%.o: %.c | $(B)/bpf/hsbpf.skel.h
+$(B)/%.o: %.c | $(B)/bpf/hsbpf.skel.h $(B)/bpf/stat.skel.h
 	$(call msg,CC,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
@@ -67,6 +68,15 @@ $(B)/bpf/hsbpf.bpf.o: $(patsubst bpf/%.bpf.c,$(B)/bpf/%.bpf.o,$(BPF_SRC))
 $(B)/bpf/hsbpf.skel.h: $(B)/bpf/hsbpf.bpf.o
 	$(call msg,SKEL,$@)
 	$(Q)$(BPFTOOL) gen skeleton $< name hsbpf_bpf > $@
+
+# The programs that count instead of recording: an object of their own.
+$(B)/bpf/stat.bpf.o: $(patsubst bpf/%.bpf.c,$(B)/bpf/%.bpf.o,$(STAT_SRC))
+	$(call msg,BPFLINK,$@)
+	$(Q)$(BPFTOOL) gen object $@ $^
+
+$(B)/bpf/stat.skel.h: $(B)/bpf/stat.bpf.o
+	$(call msg,SKEL,$@)
+	$(Q)$(BPFTOOL) gen skeleton $< name hsbpf_stat > $@
 
 # ---- tests -------------------------------------------------------------------------------------
 # A tier is a list of programs that speak TAP; tests/run adds them up.

@@ -93,6 +93,27 @@ struct trace_event_raw_kvm_exit {
 	unsigned int vcpu_id;
 };
 
+enum {
+	BPF_NOEXIST = 1,
+};
+
+struct sched_entity {
+	u64 sum_exec_runtime;
+};
+
+struct sched_info {
+	long long unsigned int run_delay;
+	long unsigned int pcount;
+};
+
+struct task_struct;
+struct task_struct {
+	struct sched_entity se;
+	struct sched_info sched_info;
+	struct task_struct *group_leader;
+	char comm[16];
+};
+
 #pragma clang attribute pop
 
 #endif

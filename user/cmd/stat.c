@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* `hsbpf stat`: VM exits, I/O, interrupts and packets of this host, counted in the kernel, as tables that repeat. */
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/proc.h"
+#include "cmd.h"
+#include "interrupt.h"
+#include "stat/report.h"
+
+#define SECOND_NS 1000000000ull
+#define INTERVAL_MIN_NS 1000000ull
+#define COMMAND_GRACE_NS (5 * SECOND_NS)
+
+struct stat_config {
+	struct hs_opt_list vms, taps;
+	uint64_t interval_ns, duration_ns;
+	uint32_t count;
+	int sort;
+	bool json, jsonl, csv, verbose;
+};
+
+static const char *const sorts[] = { "exits", "time", "kicks", "packets", NULL };
+
+static const struct hs_opt options[] = {
+	HS_OPT(struct stat_config, interval_ns, "interval", 'i', HS_OPT_DURATION, "TIME", "1s",
+	       "a table each TIME; with a command only the total unless given"),
+	HS_OPT(struct stat_config, count, "count", 'n', HS_OPT_U32, "N", NULL, "end after N tables"),
+	HS_OPT(struct stat_config, duration_ns, "duration", 'd', HS_OPT_DURATION, "TIME", NULL, "end after that time"),
+	HS_OPT(struct stat_config, vms, "vm", 0, HS_OPT_LIST, "NAME|PID", NULL,
+	       "only this VM: a PID, a QEMU -name or a libvirt domain; every VM unless given"),
+	HS_OPT(struct stat_config, taps, "tap", 0, HS_OPT_LIST, "IFACE", NULL,
+	       "only packets of this interface; every tap of this network namespace unless given"),
+	HS_OPT(struct stat_config, sort, "sort", 0, HS_OPT_CHOICE, "KEY", "exits", "order of the lines",
+	       .choices = sorts),
+	HS_OPT(struct stat_config, json, "json", 0, HS_OPT_FLAG, NULL, NULL, "print the total as a document"),
+	HS_OPT(struct stat_config, jsonl, "jsonl", 0, HS_OPT_FLAG, NULL, NULL,
+	       "print each table and the total as a document of one line"),
+	HS_OPT(struct stat_config, csv, "csv", 0, HS_OPT_FLAG, NULL, NULL, "print comma-separated values"),
+	HS_OPT(struct stat_config, verbose, "verbose", 'v', HS_OPT_FLAG, NULL, NULL, "say every step"),
+	HS_OPT_END,
+};
+
+struct stat {
+	const struct stat_config *config;
+	struct hs_loop *loop;
+	struct hs_stat_monitor *monitor;
+	struct hs_watch tick, child;
+	char *const *argv;
+	pid_t command;
+	int command_status, err;
+	uint64_t next_ns; /* when the next table is due */
+	uint32_t printed;
+	bool is_over;
+};
+
+static void print(const struct stat *stat, bool is_total)
+{
+	struct hs_stat_report report = { .monitor = stat->monitor, .is_total = is_total, .sort = stat->config->sort };
+	scoped(json) json_object *document = NULL;
+
+	if (stat->config->json || stat->config->jsonl) {
+		if (!is_total && !stat->config->jsonl)
+			return;
+		document = hs_stat_report_to_json(&report);
+		printf("%s\n",
+		       json_object_to_json_string_ext(document, stat->config->jsonl ? JSON_C_TO_STRING_NOSLASHESCAPE
+										    : HS_JSON_PRINT_FLAGS));
+	} else if (stat->config->csv) {
+		hs_stat_report_print_csv(stdout, &report);
+	} else {
+		if (stat->printed)
+			putchar('\n');
+		hs_stat_report_print(stdout, &report);
+	}
+	fflush(stdout);
+}
+
+static void on_tick(void *ctx, uint32_t events)
+{
+	struct stat *stat = ctx;
+	uint64_t now_ns = hs_now_ns();
+
+	(void)events;
+	stat->err = hs_stat_monitor_update(stat->monitor);
+	if (stat->err) {
+		stat->is_over = true;
+		return;
+	}
+	if (now_ns >= stat->next_ns) {
+		print(stat, false);
+		hs_stat_table_begin(&stat->monitor->table);
+		while (stat->next_ns <= now_ns)
+			stat->next_ns += stat->config->interval_ns;
+		stat->printed++;
+		stat->is_over = stat->is_over || stat->printed == stat->config->count;
+	}
+	if (!stat->is_over && !hs_stat_monitor_has_any_vm(stat->monitor)) {
+		hs_info("the VMs have ended");
+		stat->is_over = true;
+	}
+}
+
+static void on_interrupt(void *ctx)
+{
+	struct stat *stat = ctx;
+
+	stat->is_over = true;
+}
+
+static void on_command_end(void *ctx, uint32_t events)
+{
+	struct stat *stat = ctx;
+	int status;
+
+	(void)events;
+	hs_loop_close(stat->loop, &stat->child);
+	if (waitpid(stat->command, &status, 0) == stat->command)
+		stat->command_status = hs_proc_exit_code(status);
+	stat->command = 0;
+	stat->is_over = true;
+}
+
+static int start_command(struct stat *stat)
+{
+	struct hs_spawn spawn = { .argv = stat->argv,
+				  .stdin_fd = isatty(STDIN_FILENO) ? -1 : STDIN_FILENO,
+				  .stdout_fd = STDOUT_FILENO,
+				  .stderr_fd = STDERR_FILENO,
+				  .netns_fd = -1 };
+	int err = stat->argv ? hs_proc_spawn(&spawn, &stat->command) : 0;
+
+	if (err)
+		return hs_fail(err, "cannot run %s:", stat->argv[0]);
+	return stat->argv ? hs_loop_child(stat->loop, &stat->child, stat->command, on_command_end, stat) : 0;
+}
+
+static bool is_over(void *ctx)
+{
+	const struct stat *stat = ctx;
+
+	return stat->is_over;
+}
+
+static bool has_command_ended(void *ctx)
+{
+	const struct stat *stat = ctx;
+
+	return !stat->command;
+}
+
+static void end_command(struct stat *stat)
+{
+	if (!stat->command)
+		return;
+	kill(-stat->command, SIGTERM);
+	if (hs_loop_until(stat->loop, has_command_ended, stat, hs_now_ns() + COMMAND_GRACE_NS) != -ETIMEDOUT)
+		return;
+	kill(-stat->command, SIGKILL);
+	hs_loop_until(stat->loop, has_command_ended, stat, 0);
+}
+
+/* Once, at the end: what the tables do not hold, and why. */
+static void say_limits(const struct stat *stat)
+{
+	const struct hs_stat_table *table = &stat->monitor->table;
+	uint64_t uncounted = hs_stat_table_uncounted(table), user_exits = 0, entries = 0;
+	size_t missing_nr;
+	const struct hs_stat_missing *missing = hs_stat_source_missing(stat->monitor->source, &missing_nr);
+
+	for (size_t i = 0; i < missing_nr; i++)
+		hs_warn("not counted: %s: %s", missing[i].event, missing[i].reason);
+	for (size_t i = 0; i < table->line_nr; i++) {
+		if (table->lines[i]->key.kind == HS_STAT_USER)
+			user_exits += table->lines[i]->total.count;
+	}
+	for (size_t i = 0; i < table->vcpu_nr; i++)
+		entries += table->vcpus[i]->total.entries;
+	if (user_exits && !entries)
+		hs_info("this host's KVM enters its guests without VMX or SVM: there are no VM exits to count, and "
+			"user-space exits have no time");
+	if (uncounted)
+		hs_warn("%" PRIu64 " events were not counted: the kernel's tables were full or it left them out",
+			uncounted);
+}
+
+static int count(struct stat *stat)
+{
+	const struct stat_config *config = stat->config;
+	uint64_t tick_ns = config->interval_ns < SECOND_NS ? config->interval_ns : SECOND_NS, now_ns = hs_now_ns();
+	int err = hs_loop_timer(stat->loop, &stat->tick, tick_ns, on_tick, stat);
+
+	if (!err)
+		err = hs_interrupt_open(stat->loop, on_interrupt, stat);
+	if (!err)
+		err = start_command(stat);
+	if (err)
+		return err;
+	stat->next_ns = stat->argv ? UINT64_MAX : now_ns + config->interval_ns - tick_ns / 2;
+	if (config->csv)
+		hs_stat_report_print_csv_header(stdout);
+	err = hs_loop_until(stat->loop, is_over, stat, config->duration_ns ? now_ns + config->duration_ns : 0);
+	hs_loop_close(stat->loop, &stat->tick);
+	end_command(stat);
+	hs_interrupt_close(stat->loop);
+	if (!err || err == -ETIMEDOUT)
+		err = stat->err ? stat->err : hs_stat_monitor_stop(stat->monitor);
+	if (err)
+		return err;
+	print(stat, true);
+	say_limits(stat);
+	return stat->command_status;
+}
+
+static int run(void *config_ptr, int argc, char **argv)
+{
+	const struct stat_config *config = config_ptr;
+	struct hs_stat_monitor_config watched = { .vms = config->vms, .taps = config->taps };
+	scoped(hs_loop) struct hs_loop *loop = NULL;
+	scoped(hs_stat_monitor) struct hs_stat_monitor *monitor = NULL;
+	struct stat stat = { .config = config, .tick = HS_WATCH_NONE, .child = HS_WATCH_NONE };
+	int err;
+
+	if (config->interval_ns < INTERVAL_MIN_NS) {
+		hs_err("an interval is 1ms at least");
+		return HS_EXIT_USAGE;
+	}
+	if (config->verbose)
+		hs_log_set_level(HS_LOG_DBG);
+	err = hs_loop_open(&loop);
+	if (!err)
+		err = hs_stat_monitor_open(&watched, &monitor);
+	if (err)
+		return err;
+	stat.loop = loop;
+	stat.monitor = monitor;
+	stat.argv = argc ? argv : NULL;
+	return count(&stat);
+}
+
+const struct hs_verb cmd_stat = {
+	.name = "stat",
+	.synopsis = "[-- COMMAND ARG...]",
+	.help = "count VM exits, I/O and packets of this host in the kernel",
+	.text = "Nothing is recorded: programs in the kernel add up, and a table is printed each interval and at the "
+		"end "
+		"(Ctrl-C, --count, --duration, or the command's end, whose exit code is then ours).",
+	.options = options,
+	.config_size = sizeof(struct stat_config),
+	.run = run,
+};

@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Loading, attaching and reading the counting programs. A program is called on_<event>, or on_<event>__<kind> when
+ * there is another way to the same event; of these the first that attaches stays.
+ */
+#include "stat/source.h"
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/membarrier.h>
+#include <linux/perf_event.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/loop.h"
+#include "bpf/stat.skel.h"
+#include "capture/tracefs.h"
+
+#define PROGRAM_PREFIX "on_"
+#define PROGRAM_NR_MAX 64
+
+struct hs_stat_source {
+	struct hsbpf_stat *bpf;
+	struct bpf_link *links[PROGRAM_NR_MAX];
+	size_t link_nr;
+	struct hs_stat_missing missing[PROGRAM_NR_MAX];
+	size_t missing_nr;
+	bool knows_vendor; /* the types of kvm_intel or kvm_amd */
+};
+
+static int on_libbpf_print(enum libbpf_print_level level, const char *format, va_list args)
+{
+	char text[512];
+
+	if (level == LIBBPF_DEBUG || hs_log_level() < HS_LOG_DBG)
+		return 0;
+	vsnprintf(text, sizeof(text), format, args);
+	hs_dbg("%.*s", (int)strcspn(text, "\n"), text);
+	return 0;
+}
+
+/* "kvm_exit" of "on_kvm_exit__tp" */
+static void copy_event(const struct bpf_program *program, char *event, size_t event_bytes)
+{
+	const char *name = bpf_program__name(program) + strlen(PROGRAM_PREFIX), *kind = strstr(name, "__");
+
+	snprintf(event, event_bytes, "%.*s", kind ? (int)(kind - name) : (int)strlen(name), name);
+}
+
+static bool is_classic(const struct bpf_program *program)
+{
+	return bpf_program__type(program) == BPF_PROG_TYPE_TRACEPOINT;
+}
+
+static void btf_scoped(struct btf **btf)
+{
+	btf__free(*btf);
+}
+
+static bool has_struct(struct btf *vmlinux, const char *module, const char *name)
+{
+	scoped(btf) struct btf *btf = NULL;
+
+	if (btf__find_by_name_kind(vmlinux, name, BTF_KIND_STRUCT) > 0)
+		return true;
+	btf = btf__load_module_btf(module, vmlinux);
+	if (libbpf_get_error(btf))
+		btf = NULL;
+	return btf && btf__find_by_name_kind(btf, name, BTF_KIND_STRUCT) > 0;
+}
+
+static void find_vendor(struct hs_stat_source *source)
+{
+	scoped(btf) struct btf *vmlinux = btf__load_vmlinux_btf();
+
+	if (libbpf_get_error(vmlinux))
+		vmlinux = NULL;
+	source->knows_vendor =
+		vmlinux && (has_struct(vmlinux, "kvm_intel", "vcpu_vmx") || has_struct(vmlinux, "kvm_amd", "vcpu_svm"));
+}
+
+/* The exit reason is read from the vendor module's structures, or given by the classic tracepoint. */
+static bool is_right_exit(const struct hs_stat_source *source, const struct bpf_program *program)
+{
+	const char *name = bpf_program__name(program);
+
+	if (!strcmp(name, "on_kvm_exit"))
+		return source->knows_vendor;
+	if (!strcmp(name, "on_kvm_exit__tp"))
+		return !source->knows_vendor;
+	return true;
+}
+
+static int explain(char *reason, size_t reason_bytes, int err)
+{
+	if (err == -EPERM || err == -EACCES) {
+		snprintf(reason, reason_bytes,
+			 "the kernel refuses BPF programs here (%s): needs root or CAP_BPF and CAP_PERFMON",
+			 strerror(-err));
+		return -EPERM;
+	}
+	snprintf(reason, reason_bytes, "BPF programs cannot be loaded: %s", strerror(-err));
+	return err == -ENOMEM ? err : -EOPNOTSUPP;
+}
+
+static int load(struct hs_stat_source *source, const struct hs_stat_source_config *config)
+{
+	struct bpf_program *program;
+	int err;
+
+	find_vendor(source);
+	source->bpf = hsbpf_stat__open();
+	if (!source->bpf)
+		return explain(config->reason, config->reason_bytes, -errno);
+	source->bpf->rodata->host_wide = config->host_wide;
+	bpf_object__for_each_program(program, source->bpf->obj)
+	{
+		bpf_program__set_autoload(program, is_right_exit(source, program));
+	}
+	err = hsbpf_stat__load(source->bpf);
+	return err ? explain(config->reason, config->reason_bytes, err) : 0;
+}
+
+/* libbpf would look the number up below a mounted tracefs, so this opens the perf event itself. */
+static struct bpf_link *attach_classic(const struct bpf_program *program, const char *event)
+{
+	scoped(fd) int tracefs = hs_tracefs_open();
+	int id = tracefs < 0 ? tracefs : hs_tracefs_event_id(tracefs, "kvm", event);
+	struct perf_event_attr attr = { .type = PERF_TYPE_TRACEPOINT, .size = sizeof(attr), .config = id };
+	scoped(fd) int fd = -1;
+	struct bpf_link *link;
+
+	if (id < 0) {
+		errno = -id;
+		return NULL;
+	}
+	fd = syscall(SYS_perf_event_open, &attr, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
+	if (fd < 0)
+		return NULL;
+	link = bpf_program__attach_perf_event(program, fd);
+	if (link)
+		take_fd(&fd);
+	return link;
+}
+
+static int attach(struct hs_stat_source *source, const struct hs_stat_source_config *config)
+{
+	struct bpf_program *program;
+	int err = 0;
+
+	bpf_object__for_each_program(program, source->bpf->obj)
+	{
+		struct hs_stat_missing *missing = &source->missing[source->missing_nr];
+		struct bpf_link *link;
+
+		if (!bpf_program__autoload(program))
+			continue;
+		copy_event(program, missing->event, sizeof(missing->event));
+		link = is_classic(program) ? attach_classic(program, missing->event) : bpf_program__attach(program);
+		if (link) {
+			source->links[source->link_nr++] = link;
+			continue;
+		}
+		err = -errno;
+		snprintf(missing->reason, sizeof(missing->reason), "%s",
+			 err == -ENOENT ? "this kernel has no tracepoint of that name" : strerror(-err));
+		source->missing_nr++;
+	}
+	if (source->link_nr)
+		return 0;
+	return explain(config->reason, config->reason_bytes, err ? err : -ENOENT);
+}
+
+int hs_stat_source_open(const struct hs_stat_source_config *config, struct hs_stat_source **out)
+{
+	scoped(hs_stat_source) struct hs_stat_source *source = calloc(1, sizeof(*source));
+	int err;
+
+	if (!source)
+		return explain(config->reason, config->reason_bytes, -ENOMEM);
+	libbpf_set_print(on_libbpf_print);
+	err = load(source, config);
+	if (!err)
+		err = attach(source, config);
+	if (err)
+		return err;
+	*out = take(source);
+	return 0;
+}
+
+int hs_stat_source_watch_process(struct hs_stat_source *source, pid_t tgid)
+{
+	uint32_t key = tgid;
+	uint8_t value = 1;
+
+	if (bpf_map_update_elem(bpf_map__fd(source->bpf->maps.tgids), &key, &value, BPF_ANY))
+		return hs_fail(-errno, "cannot watch process %d:", tgid);
+	return 0;
+}
+
+int hs_stat_source_watch_tap(struct hs_stat_source *source, uint32_t netns_inum, uint32_t ifindex)
+{
+	struct hs_tap_key key = { .netns_inum = netns_inum, .ifindex = ifindex };
+	struct hs_tap_value value = { 0 };
+
+	if (!bpf_map_update_elem(bpf_map__fd(source->bpf->maps.taps), &key, &value, BPF_NOEXIST))
+		return 0;
+	return errno == EEXIST ? -EEXIST : hs_fail(-errno, "cannot watch interface %u:", ifindex);
+}
+
+void hs_stat_source_unwatch_tap(struct hs_stat_source *source, const struct hs_tap_key *key)
+{
+	bpf_map_delete_elem(bpf_map__fd(source->bpf->maps.taps), key);
+}
+
+/*
+ * All entries of a hash map, rows of key and value one after the other. An entry that goes away meanwhile is left
+ * out; only we delete.
+ */
+static int read_map(const struct bpf_map *map, size_t row_bytes, size_t value_offset, void **rows, size_t *row_nr)
+{
+	size_t key_bytes = bpf_map__key_size(map), room = 0, used = 0;
+	int fd = bpf_map__fd(map);
+	char key[32], *previous = NULL;
+
+	while (!bpf_map_get_next_key(fd, previous, key)) {
+		previous = key;
+		if (used == room) {
+			void *grown = reallocarray(*rows, room ? room * 2 : 64, row_bytes);
+
+			if (!grown)
+				return -ENOMEM;
+			*rows = grown;
+			room = room ? room * 2 : 64;
+		}
+		memset((char *)*rows + used * row_bytes, 0, row_bytes);
+		memcpy((char *)*rows + used * row_bytes, key, key_bytes);
+		if (!bpf_map_lookup_elem(fd, key, (char *)*rows + used * row_bytes + value_offset))
+			used++;
+	}
+	*row_nr = used;
+	return 0;
+}
+
+#define READ_MAP(map, row_type, rows, row_nr)                                                                          \
+	read_map(map, sizeof(row_type), offsetof(row_type, value), (void **)(rows), row_nr)
+
+static uint64_t missed(const struct hs_stat_source *source)
+{
+	struct bpf_program *program;
+	uint64_t sum = 0;
+
+	bpf_object__for_each_program(program, source->bpf->obj)
+	{
+		struct bpf_prog_info info = { 0 };
+		uint32_t info_bytes = sizeof(info);
+
+		if (bpf_program__autoload(program) &&
+		    !bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &info_bytes))
+			sum += info.recursion_misses;
+	}
+	return sum;
+}
+
+int hs_stat_source_read(const struct hs_stat_source *source, struct hs_stat_snapshot *snapshot)
+{
+	int err;
+
+	snapshot->boot_ns = hs_now_ns();
+	/* Threads first: one that has ended by now has all of its rows already. */
+	err = READ_MAP(source->bpf->maps.vcpus, struct hs_stat_vcpu_row, &snapshot->vcpus, &snapshot->vcpu_nr);
+	if (!err)
+		err = READ_MAP(source->bpf->maps.counts, struct hs_stat_count_row, &snapshot->counts,
+			       &snapshot->count_nr);
+	if (!err)
+		err = READ_MAP(source->bpf->maps.times, struct hs_stat_time_row, &snapshot->times, &snapshot->time_nr);
+	if (!err)
+		err = READ_MAP(source->bpf->maps.taps, struct hs_stat_tap_row, &snapshot->taps, &snapshot->tap_nr);
+	if (err)
+		return hs_fail(err, "cannot read the counters:");
+	memcpy(snapshot->no_room, source->bpf->bss->no_room, sizeof(snapshot->no_room));
+	snapshot->missed = missed(source);
+	return 0;
+}
+
+void hs_stat_source_forget(struct hs_stat_source *source, const struct hs_stat_snapshot *snapshot, uint32_t tid)
+{
+	for (size_t i = 0; i < snapshot->count_nr; i++) {
+		if (snapshot->counts[i].key.tid == tid)
+			bpf_map_delete_elem(bpf_map__fd(source->bpf->maps.counts), &snapshot->counts[i].key);
+	}
+	for (size_t i = 0; i < snapshot->time_nr; i++) {
+		if (snapshot->times[i].key.tid == tid)
+			bpf_map_delete_elem(bpf_map__fd(source->bpf->maps.times), &snapshot->times[i].key);
+	}
+	bpf_map_delete_elem(bpf_map__fd(source->bpf->maps.vcpus), &tid);
+}
+
+void hs_stat_source_stop(struct hs_stat_source *source)
+{
+	while (source->link_nr)
+		bpf_link__destroy(source->links[--source->link_nr]);
+	/* A grace period of RCU: handlers that ran when they were taken off have ended. */
+	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0))
+		hs_dbg("no membarrier: %s", strerror(errno));
+}
+
+const struct hs_stat_missing *hs_stat_source_missing(const struct hs_stat_source *source, size_t *missing_nr)
+{
+	*missing_nr = source->missing_nr;
+	return source->missing;
+}
+
+void hs_stat_source_free(struct hs_stat_source *source)
+{
+	if (!source)
+		return;
+	while (source->link_nr)
+		bpf_link__destroy(source->links[--source->link_nr]);
+	hsbpf_stat__destroy(source->bpf);
+	free(source);
+}
+
+void hs_stat_snapshot_clear(struct hs_stat_snapshot *snapshot)
+{
+	free(snapshot->counts);
+	free(snapshot->times);
+	free(snapshot->vcpus);
+	free(snapshot->taps);
+	*snapshot = (struct hs_stat_snapshot){ 0 };
+}
