@@ -129,7 +129,7 @@ static void check_trace(const struct hs_capture *capture, const char *trace, boo
 		lab_equal(printed.complaints, 0, "babeltrace2 has nothing to complain about");
 	lab_equal(steps_back, 0, "the merged trace never steps back in time");
 	lab_equal(read->discarded, lost, "the trace says how many events were lost");
-	lab_equal(read->torn_packets + read->corrupt_streams + read->unread_bytes, 0,
+	lab_equal(read->torn_packets + read->damaged_packets + read->unread_bytes, 0,
 		  "every byte of the trace is read");
 }
 

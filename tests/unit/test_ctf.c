@@ -34,9 +34,7 @@ struct fixture {
 static int set_up(void **state)
 {
 	struct fixture *fixture = calloc(1, sizeof(*fixture));
-	struct hs_ctf_writer_config config = { .dir = fixture->trace,
-					       .machine = "l2-0",
-					       .clock_offset_ns = -5 };
+	struct hs_ctf_writer_config config = { .dir = fixture->trace, .machine = "l2-0", .clock_offset_ns = -5 };
 
 	hs_log_set_level(HS_LOG_ERR);
 	strcpy(fixture->dir, "/tmp/hsbpf-ctf-XXXXXX");
@@ -79,15 +77,14 @@ static void add_pio(struct fixture *fixture, uint64_t ts)
 }
 
 /* One packet with a kvm_pio at each of the times. */
-static void write_packet(struct fixture *fixture, uint32_t cpu, uint64_t lost, size_t ts_nr,
-			 const uint64_t *ts)
+static void write_packet(struct fixture *fixture, uint32_t cpu, uint64_t lost, size_t ts_nr, const uint64_t *ts)
 {
 	assert_int_equal(hs_ctf_writer_begin(fixture->writer, cpu), 0);
 	for (size_t i = 0; i < ts_nr; i++)
 		add_pio(fixture, ts[i]);
 	hs_ctf_writer_end(fixture->writer, lost);
 }
-#define WRITE(cpu, lost, ...) \
+#define WRITE(cpu, lost, ...)                                                                                          \
 	write_packet(fixture, cpu, lost, sizeof((uint64_t[]){ __VA_ARGS__ }) / 8, (uint64_t[]){ __VA_ARGS__ })
 
 static void stream_path(const struct fixture *fixture, unsigned int cpu, char *path, size_t path_bytes)
@@ -118,7 +115,7 @@ static void expect_times(const struct fixture *fixture, struct hs_ctf_reader_cou
 	assert_int_equal(hs_ctf_reader_next(reader, &record), 0);
 	*counts = *hs_ctf_reader_counts(reader);
 }
-#define EXPECT(counts, ...) \
+#define EXPECT(counts, ...)                                                                                            \
 	expect_times(fixture, counts, sizeof((uint64_t[]){ __VA_ARGS__ }) / 8, (uint64_t[]){ __VA_ARGS__ })
 
 static void test_cpus_are_merged_by_time(void **state)
@@ -133,8 +130,7 @@ static void test_cpus_are_merged_by_time(void **state)
 	EXPECT(&counts, 10, 20, 30, 40, 50, 55, 60, 70);
 	assert_int_equal(counts.read[HS_EVENT_kvm_pio], 8);
 	assert_int_equal(counts.packets, 4);
-	assert_int_equal(
-		counts.torn_packets + counts.corrupt_streams + counts.unread_bytes + counts.steps_back, 0);
+	assert_int_equal(counts.torn_packets + counts.damaged_packets + counts.unread_bytes + counts.steps_back, 0);
 	assert_int_equal(hs_ctf_writer_counts(fixture->writer)->recorded[HS_EVENT_kvm_pio], 8);
 }
 
@@ -148,16 +144,14 @@ static void test_every_event_comes_back_as_it_was_written(void **state)
 	assert_int_equal(hs_ctf_writer_begin(fixture->writer, 1), 0);
 	for (unsigned int i = 0; i < hs_event_nr; i++) {
 		memset(record, 0x10 + i, sizeof(record));
-		*(struct hs_event_header *)record = (struct hs_event_header){ .ts = 100 + i,
-									      .id = hs_events[i].id };
+		*(struct hs_event_header *)record = (struct hs_event_header){ .ts = 100 + i, .id = hs_events[i].id };
 		assert_int_equal(hs_ctf_writer_add(fixture->writer, record, sizeof(record)), 0);
 	}
 	hs_ctf_writer_end(fixture->writer, 0);
 	reader = open_reader(fixture);
 	for (unsigned int i = 0; i < hs_event_nr; i++) {
 		memset(record, 0x10 + i, sizeof(record));
-		*(struct hs_event_header *)record = (struct hs_event_header){ .ts = 100 + i,
-									      .id = hs_events[i].id };
+		*(struct hs_event_header *)record = (struct hs_event_header){ .ts = 100 + i, .id = hs_events[i].id };
 		assert_int_equal(hs_ctf_reader_next(reader, &got), 1);
 		assert_ptr_equal(got.event, &hs_events[i]);
 		assert_int_equal(got.cpu, 1);
@@ -253,7 +247,7 @@ static void overwrite(const char *path, uint64_t offset, uint64_t value, size_t 
 	assert_int_equal(pwrite(fd, &value, bytes, offset), bytes);
 }
 
-static void test_corrupt_packet_ends_its_stream_only(void **state)
+static void test_packet_with_a_damaged_header_is_refused(void **state)
 {
 	static const struct {
 		uint64_t offset, value;
@@ -280,14 +274,14 @@ static void test_corrupt_packet_ends_its_stream_only(void **state)
 		assert_int_equal(pread(fd, &before, damage[i].bytes, damage[i].offset), damage[i].bytes);
 		overwrite(path, damage[i].offset, damage[i].value, damage[i].bytes);
 		EXPECT(&counts, 15);
-		assert_int_equal(counts.corrupt_streams, 1);
+		assert_int_equal(counts.damaged_packets, 1);
 		assert_int_equal(counts.unread_bytes, sizeof(struct hs_ctf_packet) + 2 * PIO_BYTES);
 		overwrite(path, damage[i].offset, before, damage[i].bytes);
 	}
 	EXPECT(&counts, 10, 15, 20);
 }
 
-static void test_unknown_event_ends_its_stream_and_is_counted(void **state)
+static void test_unknown_event_ends_its_packet_and_is_counted(void **state)
 {
 	struct fixture *fixture = *state;
 	struct hs_ctf_reader_counts counts;
@@ -295,11 +289,238 @@ static void test_unknown_event_ends_its_stream_and_is_counted(void **state)
 
 	WRITE(0, 0, 10, 20, 30);
 	stream_path(fixture, 0, path, sizeof(path));
-	overwrite(path, sizeof(struct hs_ctf_packet) + PIO_BYTES + offsetof(struct hs_event_header, id),
-		  0xfff, 2);
+	overwrite(path, sizeof(struct hs_ctf_packet) + PIO_BYTES + offsetof(struct hs_event_header, id), 0xfff, 2);
 	EXPECT(&counts, 10);
-	assert_int_equal(counts.corrupt_streams, 1);
+	assert_int_equal(counts.damaged_packets, 1);
 	assert_int_equal(counts.unread_bytes, 2 * PIO_BYTES);
+}
+
+struct losses {
+	struct hs_ctf_loss items[8];
+	size_t nr;
+};
+
+static void note_loss(void *ctx, const struct hs_ctf_loss *loss)
+{
+	struct losses *losses = ctx;
+
+	assert_true(losses->nr < HS_ARRAY_SIZE(losses->items));
+	losses->items[losses->nr++] = *loss;
+}
+
+static void expect_loss(const struct losses *losses, size_t index, const struct hs_ctf_loss *expected)
+{
+	assert_true(index < losses->nr);
+	assert_memory_equal(&losses->items[index], expected, sizeof(*expected));
+}
+
+/* As expect_times(), of the range and with the losses told meanwhile. */
+static void expect_range(const struct fixture *fixture, uint64_t from_ns, uint64_t to_ns, struct losses *losses,
+			 size_t ts_nr, const uint64_t *ts)
+{
+	scoped(hs_ctf_reader) struct hs_ctf_reader *reader = open_reader(fixture);
+	struct hs_ctf_record record;
+
+	*losses = (struct losses){ 0 };
+	hs_ctf_reader_set_range(reader, from_ns, to_ns);
+	hs_ctf_reader_on_loss(reader, note_loss, losses);
+	for (size_t i = 0; i < ts_nr; i++) {
+		assert_int_equal(hs_ctf_reader_next(reader, &record), 1);
+		assert_int_equal(record.header->ts, ts[i]);
+	}
+	assert_int_equal(hs_ctf_reader_next(reader, &record), 0);
+}
+#define RANGE(from, to, losses, ...)                                                                                   \
+	expect_range(fixture, from, to, losses, sizeof((uint64_t[]){ __VA_ARGS__ }) / 8, (uint64_t[]){ __VA_ARGS__ })
+
+static void test_damaged_packet_is_passed_over(void **state)
+{
+	const uint64_t second = sizeof(struct hs_ctf_packet) + PIO_BYTES, packet_bytes = second;
+	struct fixture *fixture = *state;
+	struct hs_ctf_reader_counts counts;
+	struct losses losses;
+	char path[100], place[64];
+
+	WRITE(0, 0, 10);
+	WRITE(0, 0, 20);
+	WRITE(0, 0, 30);
+	WRITE(1, 0, 15, 25);
+	stream_path(fixture, 0, path, sizeof(path));
+	overwrite(path, second + offsetof(struct hs_ctf_packet, magic), 0, 4);
+	EXPECT(&counts, 10, 15, 25, 30);
+	assert_int_equal(counts.damaged_packets, 1);
+	assert_int_equal(counts.missing_packets, 1);
+	assert_int_equal(counts.unread_bytes, packet_bytes);
+	snprintf(place, sizeof(place), "cpu0: damaged packet at byte %lu", (unsigned long)second);
+	assert_non_null(strstr(hs_log_last_error(), place));
+	RANGE(0, UINT64_MAX, &losses, 10, 15, 25, 30);
+	assert_int_equal(losses.nr, 1);
+	expect_loss(&losses, 0, &(struct hs_ctf_loss){ 0, 10, 30, .packets = 1, .bytes = packet_bytes });
+}
+
+static void test_packet_that_claims_its_successor_is_refused_at_its_true_end(void **state)
+{
+	const uint64_t second = sizeof(struct hs_ctf_packet) + PIO_BYTES;
+	struct fixture *fixture = *state;
+	struct hs_ctf_reader_counts counts;
+	char path[100];
+
+	WRITE(0, 0, 10);
+	WRITE(0, 0, 20);
+	WRITE(0, 0, 30);
+	stream_path(fixture, 0, path, sizeof(path));
+	overwrite(path, offsetof(struct hs_ctf_packet, packet_bits), 16 * second, 8);
+	overwrite(path, offsetof(struct hs_ctf_packet, content_bits), 16 * second, 8);
+	EXPECT(&counts, 10, 20, 30);
+	assert_int_equal(counts.damaged_packets, 1);
+	/* Beyond the file's end, with packets behind it. */
+	overwrite(path, offsetof(struct hs_ctf_packet, packet_bits), 80 * second, 8);
+	EXPECT(&counts, 20, 30);
+	assert_int_equal(counts.damaged_packets, 1);
+	assert_int_equal(counts.unread_bytes, second);
+}
+
+static void test_records_outside_their_packets_time_are_damage(void **state)
+{
+	struct fixture *fixture = *state;
+	struct hs_ctf_reader_counts counts;
+	struct losses losses;
+	char path[100];
+
+	WRITE(0, 0, 10, 20, 30);
+	WRITE(0, 0, 40);
+	stream_path(fixture, 0, path, sizeof(path));
+	overwrite(path, sizeof(struct hs_ctf_packet) + PIO_BYTES, 99, 8);
+	EXPECT(&counts, 10, 40);
+	assert_int_equal(counts.damaged_packets, 1);
+	assert_int_equal(counts.unread_bytes, 2 * PIO_BYTES);
+	RANGE(0, UINT64_MAX, &losses, 10, 40);
+	expect_loss(&losses, 0, &(struct hs_ctf_loss){ 0, 10, 40, .bytes = 2 * PIO_BYTES });
+}
+
+static void test_bytes_that_are_missing_in_the_middle_cost_their_packet(void **state)
+{
+	char path[100], text[4096];
+	struct fixture *fixture = *state;
+	struct hs_ctf_reader_counts counts;
+	scoped(fd) int fd = -1;
+	ssize_t size;
+
+	WRITE(0, 0, 10);
+	WRITE(0, 0, 20, 21);
+	WRITE(0, 0, 30, 31);
+	stream_path(fixture, 0, path, sizeof(path));
+	fd = open(path, O_RDWR);
+	size = pread(fd, text, sizeof(text), 0);
+	/* 3 bytes: what follows does not even lie on multiples of 8. */
+	assert_int_equal(pwrite(fd, text + 203, size - 203, 200), size - 203);
+	assert_int_equal(ftruncate(fd, size - 3), 0);
+	EXPECT(&counts, 10, 30, 31);
+	assert_int_equal(counts.damaged_packets, 1);
+}
+
+static void test_steps_back_in_a_damaged_trace_are_counted(void **state)
+{
+	struct fixture *fixture = *state;
+	struct hs_ctf_reader_counts counts;
+	char path[100];
+
+	WRITE(0, 0, 10, 20, 30, 40);
+	stream_path(fixture, 0, path, sizeof(path));
+	overwrite(path, sizeof(struct hs_ctf_packet) + 2 * PIO_BYTES, 15, 8);
+	EXPECT(&counts, 10, 20, 15, 40);
+	assert_int_equal(counts.steps_back, 1);
+}
+
+static void test_ranges_read_only_the_packets_that_they_touch(void **state)
+{
+	struct fixture *fixture = *state;
+	scoped(hs_ctf_reader) struct hs_ctf_reader *reader = open_reader(fixture);
+	struct hs_ctf_record record;
+	struct losses losses;
+
+	assert_int_equal(hs_ctf_reader_begin_ns(reader), 0);
+	WRITE(0, 0, 10, 20);
+	WRITE(0, 0, 30, 40, 50);
+	WRITE(0, 0, 60, 70);
+	WRITE(0, 0, 80);
+	WRITE(2, 0, 5, 45, 90);
+	RANGE(0, 4, &losses, );
+	RANGE(20, 60, &losses, 20, 30, 40, 45, 50, 60);
+	RANGE(31, 39, &losses, );
+	RANGE(90, UINT64_MAX, &losses, 90);
+	RANGE(91, UINT64_MAX, &losses, );
+	hs_ctf_reader_free(reader);
+	reader = open_reader(fixture);
+	assert_int_equal(hs_ctf_reader_begin_ns(reader), 5);
+	hs_ctf_reader_set_range(reader, 55, 65);
+	assert_int_equal(hs_ctf_reader_next(reader, &record), 1);
+	assert_int_equal(hs_ctf_reader_next(reader, &record), 0);
+	assert_int_equal(hs_ctf_reader_counts(reader)->packets, 2);
+	assert_int_equal(hs_ctf_reader_counts(reader)->read[HS_EVENT_kvm_pio], 1);
+}
+
+static void test_each_loss_is_told_with_its_cpu_and_time(void **state)
+{
+	struct fixture *fixture = *state;
+	struct losses losses;
+
+	WRITE(0, 2, 10, 20);
+	WRITE(1, 0, 15);
+	WRITE(0, 2, 30);
+	WRITE(0, 5, 40);
+	WRITE(1, 0, 50);
+	write_packet(fixture, 1, 9, 0, NULL);
+	RANGE(0, UINT64_MAX, &losses, 10, 15, 20, 30, 40, 50);
+	assert_int_equal(losses.nr, 3);
+	expect_loss(&losses, 0, &(struct hs_ctf_loss){ 0, 0, 20, .events = 2 });
+	expect_loss(&losses, 1, &(struct hs_ctf_loss){ 0, 30, 40, .events = 3 });
+	expect_loss(&losses, 2, &(struct hs_ctf_loss){ 1, 50, 50, .events = 9 });
+	RANGE(21, 29, &losses, );
+	assert_int_equal(losses.nr, 0);
+	RANGE(35, 36, &losses, );
+	assert_int_equal(losses.nr, 1);
+	expect_loss(&losses, 0, &(struct hs_ctf_loss){ 0, 30, 40, .events = 3 });
+}
+
+static void test_packet_finished_after_opening_is_read(void **state)
+{
+	struct fixture *fixture = *state;
+	scoped(hs_ctf_reader) struct hs_ctf_reader *reader = NULL;
+	struct hs_ctf_record record;
+	char path[100], packet[sizeof(struct hs_ctf_packet) + PIO_BYTES];
+	scoped(fd) int fd = -1;
+
+	WRITE(0, 0, 10);
+	stream_path(fixture, 0, path, sizeof(path));
+	fd = open(path, O_RDWR);
+	assert_int_equal(pread(fd, packet, sizeof(packet), 0), sizeof(packet));
+	assert_int_equal(ftruncate(fd, 90), 0);
+	reader = open_reader(fixture);
+	assert_int_equal(pwrite(fd, packet, sizeof(packet), 0), sizeof(packet));
+	WRITE(0, 0, 20); /* this one it does not wait for */
+	assert_int_equal(hs_ctf_reader_next(reader, &record), 1);
+	assert_int_equal(hs_ctf_reader_next(reader, &record), 0);
+	assert_int_equal(hs_ctf_reader_counts(reader)->torn_packets, 0);
+}
+
+static void test_file_that_shrinks_ends_early(void **state)
+{
+	struct fixture *fixture = *state;
+	scoped(hs_ctf_reader) struct hs_ctf_reader *reader = NULL;
+	struct hs_ctf_record record;
+	char path[100];
+
+	WRITE(0, 0, 10, 20);
+	WRITE(1, 0, 15);
+	reader = open_reader(fixture);
+	stream_path(fixture, 0, path, sizeof(path));
+	assert_int_equal(truncate(path, sizeof(struct hs_ctf_packet) + PIO_BYTES), 0);
+	assert_int_equal(hs_ctf_reader_next(reader, &record), 1);
+	assert_int_equal(hs_ctf_reader_next(reader, &record), 1);
+	assert_int_equal(record.header->ts, 15);
+	assert_int_equal(hs_ctf_reader_next(reader, &record), 0);
+	assert_int_equal(hs_ctf_reader_counts(reader)->torn_packets, 1);
 }
 
 /* A file size limit stands in for a full disk: the write is cut short, then refused. */
@@ -321,7 +542,7 @@ static void test_full_disk_is_counted_and_survived(void **state)
 	assert_int_equal(written->disk_lost[HS_EVENT_kvm_pio], 7);
 	EXPECT(&counts, 10, 90);
 	assert_int_equal(counts.discarded, 8);
-	assert_int_equal(counts.torn_packets + counts.corrupt_streams, 0);
+	assert_int_equal(counts.torn_packets + counts.damaged_packets, 0);
 }
 
 static void test_records_that_fit_no_event_are_refused(void **state)
@@ -400,8 +621,17 @@ int main(void)
 		TEST(test_more_than_a_packet_holds_is_written_in_order),
 		TEST(test_losses_are_in_the_trace_even_after_the_last_record),
 		TEST(test_torn_packet_gives_its_whole_records),
-		TEST(test_corrupt_packet_ends_its_stream_only),
-		TEST(test_unknown_event_ends_its_stream_and_is_counted),
+		TEST(test_packet_with_a_damaged_header_is_refused),
+		TEST(test_unknown_event_ends_its_packet_and_is_counted),
+		TEST(test_damaged_packet_is_passed_over),
+		TEST(test_packet_that_claims_its_successor_is_refused_at_its_true_end),
+		TEST(test_records_outside_their_packets_time_are_damage),
+		TEST(test_bytes_that_are_missing_in_the_middle_cost_their_packet),
+		TEST(test_steps_back_in_a_damaged_trace_are_counted),
+		TEST(test_ranges_read_only_the_packets_that_they_touch),
+		TEST(test_each_loss_is_told_with_its_cpu_and_time),
+		TEST(test_packet_finished_after_opening_is_read),
+		TEST(test_file_that_shrinks_ends_early),
 		TEST(test_full_disk_is_counted_and_survived),
 		TEST(test_records_that_fit_no_event_are_refused),
 		TEST(test_traces_are_never_overwritten),

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * One stream file for the reader: packet after packet, each checked when it is loaded so that walking over its
+ * records needs no further care. Only ctf_reader.c uses it; one thread.
+ */
+#ifndef HS_TRACE_CTF_STREAM_H
+#define HS_TRACE_CTF_STREAM_H
+
+#include "trace/ctf.h"
+#include "trace/ctf_reader.h"
+
+/* What all streams of a reader share. */
+struct hs_ctf_source {
+	const char *dir; /* for messages */
+	uint8_t uuid[HS_CTF_UUID_BYTES];
+	uint64_t from_ns, to_ns;
+	hs_ctf_loss_fn on_loss; /* or NULL */
+	void *loss_ctx;
+	struct hs_ctf_reader_counts counts; /* all but read[] */
+	unsigned int message_nr;
+	uint16_t size[HS_EVENT_ID_NR]; /* of a record by id, 0 when there is no such event */
+};
+
+struct hs_ctf_stream {
+	/* Records still to be given out; each of them is whole, of a known event, and 8-aligned. */
+	const uint8_t *at, *end;
+	uint32_t cpu;
+
+	int fd;
+	char name[16];
+	uint64_t file_bytes; /* when opened */
+	uint64_t offset;     /* of the next packet */
+	uint64_t begin_ns;   /* of its first packet; 0: none */
+
+	bool has_packet; /* one was seen; the next three are of the newest */
+	uint64_t discarded;
+	uint64_t sequence;
+	uint64_t packet_end_ns;
+	uint64_t last_ns;      /* of the newest record */
+	const char *damage;    /* what is wrong at `offset`, NULL: nothing known yet */
+	uint64_t damage_bytes; /* between the newest packet and the next, not told yet */
+
+	uint8_t *window; /* bytes of the file */
+	uint64_t room, window_offset, window_bytes;
+};
+
+/* -errno without a message. */
+int hs_ctf_stream_open(struct hs_ctf_stream *stream, const struct hs_ctf_source *source, int dir_fd, const char *name,
+		       uint32_t cpu);
+
+/* Loads the next packet that has records of the range. 1; 0 at the end; -errno (said). */
+int hs_ctf_stream_load(struct hs_ctf_stream *stream, struct hs_ctf_source *source);
+
+void hs_ctf_stream_close(struct hs_ctf_stream *stream);
+
+#endif
