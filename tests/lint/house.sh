@@ -41,7 +41,7 @@ rule "nobody sleeps" "$(grep -nwE '(u|nano)?sleep *\(|clock_nanosleep' $(files '
 rule "no goto in user land" "$(grep -nE '^\s*goto ' $(files 'user/*.c' 'orchestrate/*.c') | head)"
 rule "every unit test prints TAP" "$(grep -LE 'RUN_TESTS|CM_OUTPUT_TAP' $(files 'tests/unit/test_*.c'))"
 rule "README names only verbs and options that exist" "$(
-	for verb in $(grep -oE '^ +(build/)?hsbpf (lab [a-z]+|[a-z]+)' README.md | sed -E 's/.*hsbpf //; s/ /_/' | sort -u); do
+	for verb in $(grep -oE '^ +(build/)?hsbpf ((lab|report) [a-z_]+|[a-z]+)' README.md | sed -E 's/.*hsbpf //; s/ /_/' | sort -u); do
 		build/hsbpf ${verb/_/ } --help >/dev/null 2>&1 || echo "no verb ${verb/_/ }"
 	done
 	for option in $(grep -oE -- '(^|[ `])--[a-z0-9-]+' README.md | tr -d ' `' | sort -u); do

@@ -127,12 +127,25 @@ void hs_verbs_print_man(FILE *out, const struct hs_verb *const *verbs, const cha
 	      out);
 }
 
+/* What may follow the first word of verbs that have two. */
+static void print_second_words(FILE *out, const struct hs_verb *const *verbs, const char *first)
+{
+	size_t len = strlen(first);
+
+	fprintf(out, "\t'%s|'*) words='", first);
+	for (; *verbs; verbs++)
+		if (!strncmp((*verbs)->name, first, len) && (*verbs)->name[len] == ' ')
+			fprintf(out, "%s ", (*verbs)->name + len + 1);
+	fputs("' ;;\n", out);
+}
+
 void hs_verbs_print_completion(FILE *out, const struct hs_verb *const *verbs)
 {
 	fputs("# bash completion for hsbpf, made by `hsbpf gen completion`\n"
 	      "_hsbpf()\n{\n\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
 	      "\tlocal verb=${COMP_WORDS[1]} words=\n"
-	      "\t[ \"$verb\" = lab ] || [ \"$verb\" = gen ] && [ \"$COMP_CWORD\" -gt 2 ] && verb=\"$verb "
+	      "\t[ \"$verb\" = lab ] || [ \"$verb\" = gen ] || [ \"$verb\" = report ] && [ \"$COMP_CWORD\" -gt 2 ] && "
+	      "verb=\"$verb "
 	      "${COMP_WORDS[2]}\"\n"
 	      "\tcase \"$verb|$prev\" in\n",
 	      out);
@@ -151,11 +164,9 @@ void hs_verbs_print_completion(FILE *out, const struct hs_verb *const *verbs)
 			fprintf(out, " --%s", option->name);
 		fputs("' ;;\n", out);
 	}
-	fputs("\t'lab|'*) words='", out);
-	for (const struct hs_verb *const *verb = verbs; *verb; verb++)
-		if (!strncmp((*verb)->name, "lab ", 4))
-			fprintf(out, "%s ", (*verb)->name + 4);
-	fputs("' ;;\n\t*) words='", out);
+	print_second_words(out, verbs, "lab");
+	print_second_words(out, verbs, "report");
+	fputs("\t*) words='", out);
 	for (const struct hs_verb *const *verb = verbs; *verb; verb++)
 		fprintf(out, "%.*s ", (int)strcspn((*verb)->name, " "), (*verb)->name);
 	fputs("' ;;\n\tesac\n\tCOMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n}\n"

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* `hsbpf report vm_exit|irq|cpu DIR`: reads a recording once, feeds one analysis, prints its tables. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "analysis/replay.h"
+#include "base/cpulist.h"
+#include "base/log.h"
+#include "base/unit.h"
+#include "cmd.h"
+#include "trace/find.h"
+
+struct report_config {
+	struct hs_opt_list vms;
+	const char *vcpus, *cpus;
+	uint64_t from_ns, to_ns;
+	int by, sort;
+	bool json, csv, histogram;
+};
+
+static const char *const by_choices[] = { "vcpu", "vm", "all", NULL };
+static const char *const sort_choices[] = { "time", "count", "avg", "p50", "p99", "max", "vm", NULL };
+static const char *const sort_keys[] = { "time_ns", "count", "avg_ns", "p50_ns", "p99_ns", "max_ns", "vm" };
+
+static const struct hs_opt options[] = {
+	HS_OPT(struct report_config, vms, "vm", 0, HS_OPT_LIST, "NAME|PID", NULL, "only this VM; may be repeated"),
+	HS_OPT(struct report_config, vcpus, "vcpu", 0, HS_OPT_STR, "LIST", NULL, "only these vCPUs, such as 0-3,7"),
+	HS_OPT(struct report_config, cpus, "cpu", 0, HS_OPT_STR, "LIST", NULL, "only what happened on these CPUs"),
+	HS_OPT(struct report_config, from_ns, "from", 0, HS_OPT_DURATION, "TIME", NULL,
+	       "from that time after the first record"),
+	HS_OPT(struct report_config, to_ns, "to", 0, HS_OPT_DURATION, "TIME", NULL,
+	       "up to that time after the first record"),
+	HS_OPT(struct report_config, by, "by", 0, HS_OPT_CHOICE, "WHAT", "vcpu", "a row for each",
+	       .choices = by_choices),
+	HS_OPT(struct report_config, sort, "sort", 0, HS_OPT_CHOICE, "COLUMN", "time", "rows by",
+	       .choices = sort_choices),
+	HS_OPT(struct report_config, histogram, "histogram", 0, HS_OPT_FLAG, NULL, NULL,
+	       "show how the times of each row are spread"),
+	HS_OPT(struct report_config, csv, "csv", 0, HS_OPT_FLAG, NULL, NULL,
+	       "print CSV: acrnalyze's columns (its cycles are ns here, at 1000 MHz), then ours"),
+	HS_OPT(struct report_config, json, "json", 0, HS_OPT_FLAG, NULL, NULL, "print one JSON document"),
+	HS_OPT_END,
+};
+
+/* What the user asks about, and what its parts point to. */
+struct question {
+	struct hs_replay_config replay;
+	struct hs_cpulist vcpus, cpus;
+	uint32_t tgids[HS_OPT_LIST_MAX];
+};
+
+static void question_scoped(struct question *question)
+{
+	hs_vms_clear(&question->replay.vms);
+}
+
+/* 0, or an exit code after a message. */
+static int parse_list(const char *option, const char *text, struct hs_cpulist *list, const struct hs_cpulist **chosen)
+{
+	if (!text)
+		return 0;
+	if (hs_cpulist_parse(text, list)) {
+		hs_err("--%s takes a list such as 0-3,7, not '%s'", option, text);
+		return HS_EXIT_USAGE;
+	}
+	*chosen = list;
+	return 0;
+}
+
+static int choose_vm(struct question *question, const char *text)
+{
+	const struct hs_vm_list *vms = &question->replay.vms;
+	struct hs_scope *scope = &question->replay.scope;
+	size_t before = scope->tgid_nr;
+	uint64_t tgid;
+
+	for (size_t i = 0; i < vms->vm_nr && scope->tgid_nr < HS_OPT_LIST_MAX; i++)
+		if (!strcmp(vms->vms[i].name, text))
+			question->tgids[scope->tgid_nr++] = (uint32_t)vms->vms[i].tgid;
+	if (scope->tgid_nr > before)
+		return 0;
+	if (hs_parse_u64(text, &tgid) || tgid > UINT32_MAX || scope->tgid_nr == HS_OPT_LIST_MAX)
+		return hs_fail(-ENOENT, "the recording names no VM '%s'", text);
+	question->tgids[scope->tgid_nr++] = (uint32_t)tgid;
+	return 0;
+}
+
+/* The recording's document is a help, not a condition: of a killed recorder it may be missing. */
+static int read_names(const char *path, struct hs_vm_list *vms)
+{
+	scoped(json) json_object *document = NULL;
+
+	if (!path || hs_json_read_file(path, &document))
+		return 0;
+	return hs_vms_from_json(hs_json_get(document, "vms"), vms);
+}
+
+static int choose(const struct report_config *config, const struct hs_trace_folders *folders, struct question *question)
+{
+	struct hs_replay_config *replay = &question->replay;
+	int code = parse_list("vcpu", config->vcpus, &question->vcpus, &replay->scope.vcpus);
+
+	if (!code)
+		code = parse_list("cpu", config->cpus, &question->cpus, &replay->scope.cpus);
+	if (!code)
+		code = read_names(folders->record, &replay->vms);
+	replay->scope.by = (enum hs_by)config->by;
+	replay->scope.tgids = question->tgids;
+	for (size_t i = 0; i < config->vms.count && !code; i++)
+		code = choose_vm(question, config->vms.items[i]);
+	replay->trace = folders->traces[0];
+	replay->from_ns = config->from_ns;
+	replay->to_ns = config->to_ns;
+	replay->format = config->json ? HS_REPORT_JSON : config->csv ? HS_REPORT_CSV : HS_REPORT_TEXT;
+	replay->sort = sort_keys[config->sort];
+	replay->with_histograms = config->histogram;
+	return code;
+}
+
+static int report_on(const char *kind, const struct report_config *config, int argc, char **argv)
+{
+	scoped(hs_trace_folders) struct hs_trace_folders *folders = NULL;
+	scoped(question) struct question question = { .replay.kind = kind };
+	int code;
+
+	if (argc != 1) {
+		hs_err("report %s needs one folder: of a recording, of a run, or a trace", kind);
+		return HS_EXIT_USAGE;
+	}
+	code = hs_trace_find(argv[0], &folders);
+	if (!code)
+		code = choose(config, folders, &question);
+	return code ? code : hs_replay(&question.replay, stdout);
+}
+
+static int run_vm_exit(void *config, int argc, char **argv)
+{
+	return report_on("vm_exit", config, argc, argv);
+}
+
+#define DIR_TEXT "DIR is what `hsbpf record` or `hsbpf collect` made, or a CTF trace of hsbpf.\n"
+#define COMMON_TEXT                                                                                                    \
+	"An event that was lost makes no time wrong: a time that touches a loss is left out, and that is said.\n"      \
+	"p50 and p99 are exact to 1.6 %.\n"                                                                            \
+	"--csv begins with acrnalyze's columns under its names. Its cycles are nanoseconds here, so the stated\n"      \
+	"frequency is 1000 MHz; run time is the stretch of the trace that is reported."
+
+const struct hs_verb cmd_report_vm_exit = {
+	.name = "report vm_exit",
+	.synopsis = "DIR",
+	.help = "VM exits of a recording by reason, VM and vCPU, with their times",
+	.text = DIR_TEXT
+	"The time of an exit is the vCPU's next kvm_entry minus its own kvm_exit. Also the time of each\n"
+	"vCPU in the guest, in KVM and in user space.\n" COMMON_TEXT,
+	.options = options,
+	.config_size = sizeof(struct report_config),
+	.run = run_vm_exit,
+};
