@@ -200,9 +200,9 @@ int hs_exits_add(struct hs_exits *exits, const struct hs_event_header *record, u
 	return 0;
 }
 
-void hs_exits_add_hole(struct hs_exits *exits, const struct hs_hole *hole)
+void hs_exits_add_loss(struct hs_exits *exits, const struct hs_ctf_loss *loss)
 {
-	hs_holes_add(&exits->holes, hole);
+	hs_holes_add(&exits->holes, loss);
 }
 
 /* What was counted for a thread before any record said which vCPU it runs goes to that vCPU. */

@@ -63,8 +63,8 @@ int hs_exits_start(struct hs_exits *exits, const struct hs_scope *scope, const s
 /* The next record (a whole one of its event). 0 or -ENOMEM. */
 int hs_exits_add(struct hs_exits *exits, const struct hs_event_header *record, uint32_t cpu);
 
-/* To be said before the first record behind hole->from_ns. */
-void hs_exits_add_hole(struct hs_exits *exits, const struct hs_hole *hole);
+/* To be said before the first record behind loss->begin_ns. */
+void hs_exits_add_loss(struct hs_exits *exits, const struct hs_ctf_loss *loss);
 
 /* No record follows. 0 or -ENOMEM. */
 int hs_exits_finish(struct hs_exits *exits);

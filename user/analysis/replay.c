@@ -17,7 +17,7 @@ struct kind {
 	const char *name;
 	int (*start)(union analysis *analysis, const struct hs_scope *scope, const struct hs_vm_list *vms);
 	int (*add)(union analysis *analysis, const struct hs_event_header *record, uint32_t cpu);
-	void (*add_hole)(union analysis *analysis, const struct hs_hole *hole);
+	void (*add_loss)(union analysis *analysis, const struct hs_ctf_loss *loss);
 	int (*finish)(union analysis *analysis);
 	int (*print)(const union analysis *analysis, const struct hs_report *report, FILE *out);
 	void (*clear)(union analysis *analysis);
@@ -33,9 +33,9 @@ struct kind {
 	{                                                                                                              \
 		return hs_##member##_add(&analysis->member, record, cpu);                                              \
 	}                                                                                                              \
-	static void add_hole_##member(union analysis *analysis, const struct hs_hole *hole)                            \
+	static void add_loss_##member(union analysis *analysis, const struct hs_ctf_loss *loss)                        \
 	{                                                                                                              \
-		hs_##member##_add_hole(&analysis->member, hole);                                                       \
+		hs_##member##_add_loss(&analysis->member, loss);                                                       \
 	}                                                                                                              \
 	static int finish_##member(union analysis *analysis)                                                           \
 	{                                                                                                              \
@@ -51,7 +51,7 @@ struct kind {
 	}
 #define KIND(name, member)                                                                                             \
 	{                                                                                                              \
-		name, start_##member, add_##member, add_hole_##member, finish_##member, print_##member, clear_##member \
+		name, start_##member, add_##member, add_loss_##member, finish_##member, print_##member, clear_##member \
 	}
 
 KIND_FUNCTIONS(exits)
@@ -73,14 +73,13 @@ struct replay {
 	union analysis analysis;
 	struct hs_report report;
 	struct hs_ctf_reader *reader;
-	uint64_t last_ns, discarded;
+	int loss_err; /* of on_loss() */
 };
 
 static void replay_scoped(struct replay *replay)
 {
-	if (!replay->kind)
-		return;
-	replay->kind->clear(&replay->analysis);
+	if (replay->kind)
+		replay->kind->clear(&replay->analysis);
 	hs_report_clear(&replay->report);
 	hs_ctf_reader_free(replay->reader);
 }
@@ -92,74 +91,51 @@ static uint64_t add_saturated(uint64_t a, uint64_t b)
 	return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
 }
 
-/* The first record says where the times of the stretch count from. */
-static void place_stretch(struct replay *replay, uint64_t first_ns)
+static void on_loss(void *ctx, const struct hs_ctf_loss *loss)
+{
+	struct replay *replay = ctx;
+
+	if (loss->begin_ns > replay->report.end_ns)
+		return;
+	replay->kind->add_loss(&replay->analysis, loss);
+	if (hs_report_add_loss(&replay->report, loss))
+		replay->loss_err = -ENOMEM;
+}
+
+static void set_stretch(struct replay *replay)
 {
 	const struct hs_replay_config *config = replay->config;
-
-	replay->report.origin_ns = first_ns;
-	replay->report.start_ns = add_saturated(first_ns, config->from_ns);
-	replay->report.end_ns = config->to_ns ? add_saturated(first_ns, config->to_ns) : UINT64_MAX;
-}
-
-/* What the reader found missing since the last record. */
-static int note_hole(struct replay *replay, uint32_t cpu, uint64_t now_ns)
-{
-	uint64_t discarded = hs_ctf_reader_counts(replay->reader)->discarded;
-	struct hs_hole hole = { .cpu = cpu, .from_ns = replay->last_ns, .to_ns = now_ns };
-
-	if (discarded == replay->discarded)
-		return 0;
-	hole.count = discarded - replay->discarded;
-	replay->discarded = discarded;
-	if (now_ns < replay->report.start_ns)
-		return 0;
-	replay->kind->add_hole(&replay->analysis, &hole);
-	return hs_report_add_hole(&replay->report, &hole);
-}
-
-/* 1: taken; 0: behind the stretch; -errno. */
-static int take_record(struct replay *replay, const struct hs_ctf_record *record)
-{
 	struct hs_report *report = &replay->report;
-	uint64_t now_ns = record->header->ts;
-	int err;
 
-	if (!replay->last_ns)
-		place_stretch(replay, now_ns);
-	if (now_ns >= report->end_ns)
-		return 0;
-	err = note_hole(replay, record->cpu, now_ns);
-	replay->last_ns = now_ns;
-	if (err || now_ns < report->start_ns)
-		return err ? err : 1;
-	report->records++;
-	report->seen[record->header->id]++;
-	err = replay->kind->add(&replay->analysis, record->header, record->cpu);
-	return err ? err : 1;
+	report->origin_ns = hs_ctf_reader_begin_ns(replay->reader);
+	report->start_ns = add_saturated(report->origin_ns, config->from_ns);
+	report->end_ns = config->to_ns ? add_saturated(report->origin_ns, config->to_ns) : UINT64_MAX;
+	if (config->from_ns)
+		hs_ctf_reader_set_range(replay->reader, report->start_ns, UINT64_MAX);
+	hs_ctf_reader_on_loss(replay->reader, on_loss, replay);
 }
 
 static int read_trace(struct replay *replay)
 {
 	struct hs_report *report = &replay->report;
-	struct hs_ctf_record record = { 0 };
-	int more, err;
+	struct hs_ctf_record record;
+	uint64_t last_ns = report->start_ns;
+	int more = 0, err = 0;
 
-	while ((more = hs_ctf_reader_next(replay->reader, &record)) > 0) {
-		more = take_record(replay, &record);
-		if (more <= 0)
+	while (!err && (more = hs_ctf_reader_next(replay->reader, &record)) > 0) {
+		if (record.header->ts > report->end_ns)
 			break;
+		report->records++;
+		report->seen[record.header->id]++;
+		last_ns = record.header->ts > last_ns ? record.header->ts : last_ns;
+		err = replay->kind->add(&replay->analysis, record.header, record.cpu);
 	}
-	if (more < 0)
-		return more;
-	err = note_hole(replay, record.cpu, replay->last_ns);
-	if (err)
-		return err;
-	if (replay->last_ns < report->end_ns && (!replay->config->to_ns || report->end_ns == UINT64_MAX))
-		report->end_ns = replay->last_ns;
-	report->damaged = hs_ctf_reader_counts(replay->reader)->torn_packets +
-			  hs_ctf_reader_counts(replay->reader)->corrupt_streams;
-	return replay->kind->finish(&replay->analysis);
+	if (err || more < 0)
+		return err ? err : more;
+	if (!more) /* the trace ends first */
+		report->end_ns = last_ns;
+	err = replay->kind->finish(&replay->analysis);
+	return err ? err : replay->loss_err;
 }
 
 static int replay_trace(struct replay *replay, FILE *out)
@@ -172,6 +148,7 @@ static int replay_trace(struct replay *replay, FILE *out)
 	if (err)
 		return err;
 	replay->report.machine = hs_ctf_reader_info(replay->reader)->machine;
+	set_stretch(replay);
 	err = read_trace(replay);
 	return err ? err : replay->kind->print(&replay->analysis, &replay->report, out);
 }

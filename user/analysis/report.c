@@ -13,19 +13,19 @@
 
 #define NAME_BYTES 96
 #define BAR_MAX 40
-#define HOLES_IN_DOCUMENT 1000 /* the first; "events" and "cpus" count them all */
+#define LOSSES_IN_DOCUMENT 1000 /* the first; the sums count them all */
 
-int hs_report_add_hole(struct hs_report *report, const struct hs_hole *hole)
+int hs_report_add_loss(struct hs_report *report, const struct hs_ctf_loss *loss)
 {
-	struct hs_hole *holes = report->holes;
+	struct hs_ctf_loss *losses = report->losses;
 
-	/* Room doubles whenever the number of holes is a power of two. */
-	if (!(report->hole_nr & (report->hole_nr - 1)))
-		holes = reallocarray(holes, report->hole_nr ? report->hole_nr * 2 : 1, sizeof(*holes));
-	if (!holes)
+	/* Room doubles whenever the number of losses is a power of two. */
+	if (!(report->loss_nr & (report->loss_nr - 1)))
+		losses = reallocarray(losses, report->loss_nr ? report->loss_nr * 2 : 1, sizeof(*losses));
+	if (!losses)
 		return -ENOMEM;
-	report->holes = holes;
-	holes[report->hole_nr++] = *hole;
+	report->losses = losses;
+	losses[report->loss_nr++] = *loss;
 	return 0;
 }
 
@@ -47,78 +47,95 @@ double hs_report_share(uint64_t part, double whole)
 }
 
 /* ---- head -------------------------------------------------------------------------------------- */
-static uint64_t count_lost(const struct hs_report *report)
-{
-	uint64_t lost = 0;
-
-	for (size_t i = 0; i < report->hole_nr; i++)
-		lost += report->holes[i].count;
-	return lost;
-}
-
 static double offset_seconds(const struct hs_report *report, uint64_t ns)
 {
+	if (ns > report->end_ns)
+		ns = report->end_ns;
 	return ns > report->origin_ns ? (double)(ns - report->origin_ns) / 1e9 : 0;
 }
 
-/* What one CPU lost. */
-struct cpu_loss {
-	uint64_t lost, places, first_ns, last_ns;
+/* What one CPU lost, or all of them. */
+struct loss_sum {
+	uint64_t places, begin_ns, end_ns, events, packets, bytes;
 };
 
-static void add_cpu_losses(const struct hs_report *report, struct hs_keyed *cpus)
+static void add_to_sum(struct loss_sum *sum, const struct hs_ctf_loss *loss)
 {
-	for (size_t i = 0; i < report->hole_nr; i++) {
-		const struct hs_hole *hole = &report->holes[i];
-		struct cpu_loss *loss = hs_keyed_get(cpus, (struct hs_key){ .code = hole->cpu });
-
-		if (!loss)
-			continue;
-		if (!loss->places++ || hole->from_ns < loss->first_ns)
-			loss->first_ns = hole->from_ns;
-		loss->last_ns = hole->to_ns > loss->last_ns ? hole->to_ns : loss->last_ns;
-		loss->lost += hole->count;
-	}
+	if (!sum->places++ || loss->begin_ns < sum->begin_ns)
+		sum->begin_ns = loss->begin_ns;
+	sum->end_ns = loss->end_ns > sum->end_ns ? loss->end_ns : sum->end_ns;
+	sum->events += loss->events;
+	sum->packets += loss->packets;
+	sum->bytes += loss->bytes;
 }
 
-/* How many events each CPU lost, and where; malloc'd. */
+static struct loss_sum sum_losses(const struct hs_report *report)
+{
+	struct loss_sum sum = { 0 };
+
+	for (size_t i = 0; i < report->loss_nr; i++)
+		add_to_sum(&sum, &report->losses[i]);
+	return sum;
+}
+
+static void print_sum(const struct loss_sum *sum, FILE *out)
+{
+	fprintf(out, "%" PRIu64 " events", sum->events);
+	if (sum->packets)
+		fprintf(out, ", %" PRIu64 " packets", sum->packets);
+	if (sum->bytes)
+		fprintf(out, ", %" PRIu64 " damaged bytes", sum->bytes);
+}
+
+/* How much each CPU lost, and where; malloc'd. */
 static char *describe_losses(const struct hs_report *report)
 {
-	struct hs_keyed cpus = { .value_bytes = sizeof(struct cpu_loss) };
+	struct hs_keyed cpus = { .value_bytes = sizeof(struct loss_sum) };
+	struct loss_sum all = sum_losses(report);
 	char *text = NULL;
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
 
 	if (!out)
 		return NULL;
-	add_cpu_losses(report, &cpus);
-	fprintf(out, "%" PRIu64 " events were LOST in this stretch", count_lost(report));
-	for (size_t i = 0; i < cpus.count; i++) {
-		const struct cpu_loss *loss = (const void *)cpus.entries[i]->value;
+	for (size_t i = 0; i < report->loss_nr; i++) {
+		struct loss_sum *sum = hs_keyed_get(&cpus, (struct hs_key){ .code = report->losses[i].cpu });
 
-		fprintf(out, "; CPU %u: %" PRIu64 " in %" PRIu64 " place%s between %.6f s and %.6f s",
-			cpus.entries[i]->key.code, loss->lost, loss->places, loss->places == 1 ? "" : "s",
-			offset_seconds(report, loss->first_ns), offset_seconds(report, loss->last_ns));
+		if (sum)
+			add_to_sum(sum, &report->losses[i]);
+	}
+	fputs("LOST in this stretch: ", out);
+	print_sum(&all, out);
+	for (size_t i = 0; i < cpus.count; i++) {
+		const struct loss_sum *sum = (const void *)cpus.entries[i]->value;
+
+		fprintf(out, "; CPU %u: ", cpus.entries[i]->key.code);
+		print_sum(sum, out);
+		fprintf(out, " in %" PRIu64 " place%s between %.6f s and %.6f s", sum->places,
+			sum->places == 1 ? "" : "s", offset_seconds(report, sum->begin_ns),
+			offset_seconds(report, sum->end_ns));
 	}
 	fclose(out);
 	hs_keyed_clear(&cpus);
 	return text;
 }
 
-static void holes_to_json(const struct hs_report *report, json_object *document)
+static void losses_to_json(const struct hs_report *report, json_object *document)
 {
 	json_object *loss = hs_json_add_object(document, "loss"), *places;
+	struct loss_sum all = sum_losses(report);
 
-	hs_json_add_u64(loss, "events", count_lost(report));
-	hs_json_add_u64(loss, "damaged", report->damaged);
+	hs_json_add_u64(loss, "events", all.events);
+	hs_json_add_u64(loss, "packets", all.packets);
+	hs_json_add_u64(loss, "bytes", all.bytes);
 	places = hs_json_add_array(loss, "places");
-	for (size_t i = 0; i < report->hole_nr && i < HOLES_IN_DOCUMENT; i++) {
+	for (size_t i = 0; i < report->loss_nr && i < LOSSES_IN_DOCUMENT; i++) {
 		json_object *place = hs_json_append_object(places);
 
-		hs_json_add_u64(place, "cpu", report->holes[i].cpu);
-		hs_json_add_u64(place, "from_ns", report->holes[i].from_ns);
-		hs_json_add_u64(place, "to_ns", report->holes[i].to_ns);
-		hs_json_add_u64(place, "events", report->holes[i].count);
+		hs_json_add_u64(place, "cpu", report->losses[i].cpu);
+		hs_json_add_u64(place, "begin_ns", report->losses[i].begin_ns);
+		hs_json_add_u64(place, "end_ns", report->losses[i].end_ns);
+		hs_json_add_u64(place, "events", report->losses[i].events);
 	}
 }
 
@@ -135,7 +152,7 @@ static json_object *start_json(const struct hs_report *report)
 	hs_json_add_u64(stretch, "start_ns", report->start_ns);
 	hs_json_add_u64(stretch, "end_ns", report->end_ns);
 	hs_json_add_u64(stretch, "run_ns", hs_report_run_ns(report));
-	holes_to_json(report, document);
+	losses_to_json(report, document);
 	hs_json_add_array(document, "notes");
 	return document;
 }
@@ -155,7 +172,7 @@ static void start_csv(const struct hs_report *report, FILE *out)
 
 json_object *hs_report_start(const struct hs_report *report, FILE *out)
 {
-	scoped(mem) char *losses = report->hole_nr ? describe_losses(report) : NULL;
+	scoped(mem) char *losses = report->loss_nr ? describe_losses(report) : NULL;
 	char text[32];
 
 	if (report->format == HS_REPORT_JSON)
@@ -168,8 +185,6 @@ json_object *hs_report_start(const struct hs_report *report, FILE *out)
 	}
 	if (losses)
 		fprintf(out, "%s\n", losses);
-	if (report->damaged)
-		fprintf(out, "%" PRIu64 " packets could not be read whole\n", report->damaged);
 	fprintf(out, "%s: %s from %.6f s to %.6f s of the trace, %" PRIu64 " records\n", report->machine,
 		hs_format_ns(text, sizeof(text), hs_report_run_ns(report)), offset_seconds(report, report->start_ns),
 		offset_seconds(report, report->end_ns), report->records);
@@ -296,7 +311,7 @@ void hs_report_histogram_to_json(const struct hs_histogram *time, json_object *r
 
 void hs_report_clear(struct hs_report *report)
 {
-	free(report->holes);
-	report->holes = NULL;
-	report->hole_nr = 0;
+	free(report->losses);
+	report->losses = NULL;
+	report->loss_nr = 0;
 }

@@ -14,7 +14,7 @@
 
 enum hs_report_format { HS_REPORT_TEXT, HS_REPORT_CSV, HS_REPORT_JSON };
 
-/* Filled while the trace is read; what it points to is borrowed but for holes. Starts as zeros. */
+/* Filled while the trace is read; what it points to is borrowed but for losses. Starts as zeros. */
 struct hs_report {
 	const char *kind, *machine;
 	enum hs_report_format format;
@@ -24,14 +24,13 @@ struct hs_report {
 	uint64_t origin_ns;	       /* time of the trace's first record, BOOTTIME */
 	uint64_t start_ns, end_ns;     /* of the stretch, BOOTTIME */
 	uint64_t records;	       /* in the stretch */
-	uint64_t damaged;	       /* packets and streams of which something could not be read */
 	uint64_t seen[HS_EVENT_ID_NR]; /* records of each event in the stretch */
-	struct hs_hole *holes;	       /* that touch the stretch */
-	size_t hole_nr;
+	struct hs_ctf_loss *losses;    /* that touch the stretch */
+	size_t loss_nr;
 };
 
-/* Notes a hole. 0 or -ENOMEM. */
-int hs_report_add_hole(struct hs_report *report, const struct hs_hole *hole);
+/* Notes a loss. 0 or -ENOMEM. */
+int hs_report_add_loss(struct hs_report *report, const struct hs_ctf_loss *loss);
 
 uint64_t hs_report_run_ns(const struct hs_report *report);
 /* Per second of the stretch; part of `whole` in percent; 0 of nothing. */

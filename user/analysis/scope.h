@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/cpulist.h"
+#include "trace/ctf_reader.h"
 
 /* A row of one VM or vCPU, or of all of them together. */
 enum hs_by { HS_BY_VCPU, HS_BY_VM, HS_BY_ALL };
@@ -25,12 +26,6 @@ struct hs_scope {
 	const uint32_t *tgids;
 	size_t tgid_nr;
 	const struct hs_cpulist *vcpus, *cpus;
-};
-
-/* A hole in the trace: somewhere in [from_ns, to_ns] (BOOTTIME) `count` events of the CPU were lost. */
-struct hs_hole {
-	uint32_t cpu;
-	uint64_t from_ns, to_ns, count;
 };
 
 /*
@@ -55,11 +50,11 @@ static inline bool hs_scope_has(const struct hs_scope *scope, uint32_t tgid, uin
 	       (!scope->vcpus || hs_cpulist_has(scope->vcpus, vcpu)) && hs_scope_has_vm(scope, tgid);
 }
 
-static inline void hs_holes_add(struct hs_holes *holes, const struct hs_hole *hole)
+static inline void hs_holes_add(struct hs_holes *holes, const struct hs_ctf_loss *loss)
 {
 	holes->generation++;
-	if (hole->to_ns > holes->until_ns)
-		holes->until_ns = hole->to_ns;
+	if (loss->end_ns > holes->until_ns)
+		holes->until_ns = loss->end_ns;
 }
 
 /* The token of a period that starts at ts_ns; 0 when that lies in a hole. */
