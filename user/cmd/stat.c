@@ -213,6 +213,9 @@ static int count(struct stat *stat)
 		err = stat->err ? stat->err : hs_stat_monitor_stop(stat->monitor);
 	if (err)
 		return err;
+	/* What came after the last table, unless a number of tables was asked for. */
+	if (!stat->argv && stat->printed != config->count)
+		print(stat, false);
 	print(stat, true);
 	say_limits(stat);
 	return stat->command_status;

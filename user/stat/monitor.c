@@ -11,20 +11,12 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/io.h"
 #include "base/log.h"
+#include "capture/tap.h"
 
 /* ---- taps ---- */
-
-static bool is_tap(const char *name)
-{
-	scoped(mem) char *path = hs_format("/sys/class/net/%s/tun_flags", name);
-
-	return path && !access(path, F_OK);
-}
 
 static struct hs_stat_tap_name *find_tap(const struct hs_stat_monitor *monitor, const struct hs_tap_key *key)
 {
@@ -68,20 +60,10 @@ static int watch_tap(struct hs_stat_monitor *monitor, uint32_t netns_inum, uint3
 	return 0;
 }
 
-static int own_netns(uint32_t *inum)
-{
-	struct stat netns;
-
-	if (stat("/proc/self/ns/net", &netns))
-		return hs_fail(-errno, "cannot tell the network namespace:");
-	*inum = (uint32_t)netns.st_ino;
-	return 0;
-}
-
 static int watch_named_taps(struct hs_stat_monitor *monitor)
 {
 	uint32_t netns_inum;
-	int err = own_netns(&netns_inum);
+	int err = hs_netns_inum(&netns_inum);
 
 	for (size_t i = 0; i < monitor->config.taps.count && !err; i++) {
 		const char *name = monitor->config.taps.items[i];
@@ -103,14 +85,14 @@ static int follow_taps(struct hs_stat_monitor *monitor)
 
 	if (monitor->config.taps.count)
 		return 0;
-	err = own_netns(&netns_inum);
+	err = hs_netns_inum(&netns_inum);
 	if (err)
 		return err;
 	for (size_t i = 0; i < monitor->tap_nr; i++)
 		monitor->taps[i].is_seen = false;
 	interfaces = if_nameindex();
 	for (struct if_nameindex *at = interfaces; at && at->if_index && !err; at++) {
-		if (is_tap(at->if_name))
+		if (hs_tap_is(at->if_name))
 			err = watch_tap(monitor, netns_inum, at->if_index, at->if_name);
 	}
 	if_freenameindex(interfaces);
