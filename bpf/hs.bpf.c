@@ -11,6 +11,7 @@ struct hs_slots slots SEC(".maps");
 struct hs_controls controls SEC(".maps");
 struct hs_wake wake SEC(".maps");
 struct hs_lost lost SEC(".maps");
+struct hs_about_map about SEC(".maps");
 struct hs_tgids tgids SEC(".maps");
 struct hs_taps taps SEC(".maps");
 

@@ -14,7 +14,7 @@
 #include "trace_events/events.h"
 #include "bpf/shared.h"
 
-/* CPU * slots of a ring + place: the slots of all rings; user space sizes and maps it. */
+/* The slots of all rings, ring by ring; user space sizes and maps it. */
 struct hs_slots {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -38,13 +38,22 @@ struct hs_wake {
 	__uint(max_entries, 4096);
 };
 
-/* CPU * HS_EVENT_ID_NR + event id -> records that found no room; user space reads it mapped. */
+/* CPU * HS_EVENT_ID_NR + event id -> records that found no room, or were written over; user space reads it mapped. */
 struct hs_lost {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
 	__type(key, u32);
 	__type(value, u64);
+};
+
+/* Nothing of it is used here: it is pinned beside the rings. */
+struct hs_about_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct hs_about);
 };
 
 /* The processes whose VMs are watched. */
@@ -67,6 +76,7 @@ extern struct hs_slots slots SEC(".maps");
 extern struct hs_controls controls SEC(".maps");
 extern struct hs_wake wake SEC(".maps");
 extern struct hs_lost lost SEC(".maps");
+extern struct hs_about_map about SEC(".maps");
 extern struct hs_tgids tgids SEC(".maps");
 extern struct hs_taps taps SEC(".maps");
 
@@ -101,6 +111,32 @@ static __always_inline void hs_lost_count(u16 id)
  */
 #define HS_SLOT_MARGIN 16
 
+/* Whether there is room; counts the loss when not, and wakes the collector at the fill mark. */
+static __always_inline bool hs_ring_has_room(struct hs_ring_control *control, u32 cpu, u16 id)
+{
+	u64 waiting = control->head - *(volatile u64 *)&control->consumed;
+
+	if (waiting + HS_SLOT_MARGIN >= control->slot_nr) {
+		hs_lost_count(id);
+		return 0;
+	}
+	/* The ring crosses its mark once; later records do not wake again while the collector is busy. */
+	if (waiting == 1ull << (slot_bits - 1))
+		bpf_ringbuf_output(&wake, &cpu, sizeof(cpu), BPF_RB_FORCE_WAKEUP);
+	return 1;
+}
+
+/* The record that goes is counted under its own name; the reader of a flight must not take it for a whole one. */
+static __always_inline void hs_slot_overwrite(struct hs_event_header *slot)
+{
+	u16 gone = slot->id;
+
+	if (gone)
+		hs_lost_count(gone);
+	*(volatile u32 *)&slot->id = 0;
+	barrier();
+}
+
 /* A slot for this CPU's next record, or NULL after counting the loss. */
 static __always_inline struct hs_event_header *hs_slot_reserve(u16 id, u16 *lap)
 {
@@ -112,21 +148,17 @@ static __always_inline struct hs_event_header *hs_slot_reserve(u16 id, u16 *lap)
 	if (!control)
 		return NULL;
 	if (!overwriting) {
-		u64 waiting = control->head - *(volatile u64 *)&control->consumed;
-
-		if (waiting + HS_SLOT_MARGIN >= 1ull << slot_bits) {
-			hs_lost_count(id);
+		if (!hs_ring_has_room(control, cpu, id))
 			return NULL;
-		}
-		/* The ring crosses its fill mark once; later records do not wake again while the collector is busy. */
-		if (waiting == 1ull << (slot_bits - 1))
-			bpf_ringbuf_output(&wake, &cpu, sizeof(cpu), BPF_RB_FORCE_WAKEUP);
+	} else if (!control->slot_nr) {
+		hs_lost_count(id);
+		return NULL;
 	}
 	position = __sync_fetch_and_add(&control->head, 1);
-	place = cpu << slot_bits | (position & ((1u << slot_bits) - 1));
+	place = control->first_slot + (position & ((1u << slot_bits) - 1));
 	slot = bpf_map_lookup_elem(&slots, &place);
 	if (slot && overwriting)
-		*(volatile u32 *)&slot->id = 0;
+		hs_slot_overwrite(slot);
 	*lap = position >> slot_bits;
 	return slot;
 }

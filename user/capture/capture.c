@@ -12,11 +12,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/cpulist.h"
+#include "base/io.h"
 #include "base/log.h"
 #include "bpf/hsbpf.skel.h"
 #include "bpf/shared.h"
 #include "capture/capture.h"
-#include "capture/ring.h"
+#include "capture/drain.h"
 #include "timeline/clock.h"
 
 #define RING_BYTES_DEFAULT (8u << 20)
@@ -33,9 +35,10 @@ struct hs_capture {
 	uint64_t *woken;       /* the wake ring: what was taken, */
 	const uint64_t *wakes; /* and what was put in */
 	uint32_t cpu_nr;
-	int fill_fd;	      /* epoll over the rings */
-	const uint64_t *lost; /* the `lost` map */
-	size_t lost_bytes;
+	uint32_t ring_nr;
+	struct hs_cpulist online; /* those have a ring */
+	const char *machine;
+	int fill_fd; /* epoll over the wake ring */
 	struct hs_tap_key *taps;
 	size_t tap_nr;
 	bool is_stopped;
@@ -52,34 +55,30 @@ static unsigned int slot_bits_of(size_t ring_bytes)
 	return bits;
 }
 
-/* Highest possible CPU number + 1; the file says "0-3" or "0,2-5". */
-static int possible_cpu_nr(void)
+static int read_cpus(const char *path, struct hs_cpulist *list)
 {
-	scoped(file) FILE *file = fopen("/sys/devices/system/cpu/possible", "re");
-	char text[256];
-	size_t last;
+	scoped(mem) char *text = NULL;
+	int err = hs_read_file(path, 65536, &text, NULL);
 
-	if (!file || !fgets(text, sizeof(text), file))
-		return hs_fail(-EIO, "cannot read /sys/devices/system/cpu/possible");
-	last = strcspn(text, "\n");
-	while (last > 0 && text[last - 1] >= '0' && text[last - 1] <= '9')
-		last--;
-	return atoi(text + last) + 1;
+	if (!err)
+		err = hs_cpulist_parse(text, list);
+	return err ? hs_fail(err, "cannot read which CPUs there are from %s:", path) : 0;
 }
 
-static int map_lost(struct hs_capture *capture)
+/* A CPU that is only possible gets counters, no ring: memory for CPUs that never come would be memory lost. */
+static int find_cpus(struct hs_capture *capture)
 {
-	size_t page = sysconf(_SC_PAGESIZE);
-	int fd = bpf_map__fd(hs_probes_bpf(capture->probes)->maps.lost);
-	void *map;
+	struct hs_cpulist possible;
+	int err = read_cpus("/sys/devices/system/cpu/possible", &possible);
 
-	capture->lost_bytes = capture->cpu_nr * HS_EVENT_ID_NR * sizeof(*capture->lost);
-	capture->lost_bytes = (capture->lost_bytes + page - 1) / page * page;
-	map = mmap(NULL, capture->lost_bytes, PROT_READ, MAP_SHARED, fd, 0);
-	if (map == MAP_FAILED)
-		return hs_fail(-errno, "cannot map the loss counters:");
-	capture->lost = map;
-	return 0;
+	if (!err)
+		err = read_cpus("/sys/devices/system/cpu/online", &capture->online);
+	for (uint32_t cpu = 0; !err && cpu < HS_CPULIST_MAX; cpu++) {
+		if (hs_cpulist_has(&possible, cpu))
+			capture->cpu_nr = cpu + 1;
+		capture->ring_nr += hs_cpulist_has(&capture->online, cpu);
+	}
+	return err;
 }
 
 /* The two pages of a BPF ring buffer that hold its positions (kernel/bpf/ringbuf.c). */
@@ -102,17 +101,29 @@ static int open_wake(struct hs_capture *capture, int wake_fd)
 	return 0;
 }
 
+static void place_rings(struct hs_capture *capture)
+{
+	uint32_t slot = 0;
+
+	for (uint32_t cpu = 0; cpu < capture->cpu_nr; cpu++) {
+		if (!hs_cpulist_has(&capture->online, cpu))
+			continue;
+		capture->rings.controls[cpu].first_slot = slot;
+		capture->rings.controls[cpu].slot_nr = 1u << capture->slot_bits;
+		slot += 1u << capture->slot_bits;
+	}
+}
+
 static int open_rings(struct hs_capture *capture)
 {
 	struct hsbpf_bpf *bpf = hs_probes_bpf(capture->probes);
-	int err = map_lost(capture);
+	int err = hs_rings_map(bpf_map__fd(bpf->maps.slots), capture->ring_nr << capture->slot_bits,
+			       bpf_map__fd(bpf->maps.controls), bpf_map__fd(bpf->maps.lost), capture->cpu_nr,
+			       &capture->rings);
 
 	if (err)
-		return err;
-	err = hs_rings_map(bpf_map__fd(bpf->maps.slots), bpf_map__fd(bpf->maps.controls), capture->cpu_nr,
-			   capture->slot_bits, &capture->rings);
-	if (err)
 		return hs_fail(err, "cannot map the rings:");
+	place_rings(capture);
 	return open_wake(capture, bpf_map__fd(bpf->maps.wake));
 }
 
@@ -122,20 +133,20 @@ static int prepare_maps(void *ctx, struct hsbpf_bpf *bpf)
 
 	bpf->rodata->slot_bits = capture->slot_bits;
 	bpf->rodata->overwriting = capture->flight;
-	bpf_map__set_max_entries(bpf->maps.slots, capture->cpu_nr << capture->slot_bits);
+	bpf_map__set_max_entries(bpf->maps.slots, capture->ring_nr << capture->slot_bits);
 	bpf_map__set_max_entries(bpf->maps.controls, capture->cpu_nr);
-	bpf_map__set_max_entries(bpf->maps.lost, capture->cpu_nr * HS_EVENT_ID_NR);
+	bpf_map__set_max_entries(bpf->maps.lost, HS_LOST_PART_NR * capture->cpu_nr * HS_EVENT_ID_NR);
 	return 0;
 }
 
-static int open_writer(struct hs_capture *capture, const struct hs_capture_config *config)
+static int open_writer(const char *dir, const char *machine, struct hs_ctf_writer **out)
 {
 	struct hs_clock_sample now;
-	struct hs_ctf_writer_config writer = { .dir = config->trace_dir, .machine = config->machine };
+	struct hs_ctf_writer_config config = { .dir = dir, .machine = machine };
 
 	hs_clock_sample_take(&now);
-	writer.clock_offset_ns = now.real_ns - now.boot_ns;
-	return hs_ctf_writer_open(&writer, &capture->writer);
+	config.clock_offset_ns = now.real_ns - now.boot_ns;
+	return hs_ctf_writer_open(&config, out);
 }
 
 /*
@@ -153,7 +164,6 @@ static int open_parts(struct hs_capture *capture, const struct hs_capture_config
 	};
 	int err;
 
-	capture->slot_bits = slot_bits_of(config->ring_bytes);
 	err = hs_probes_load(&probes, reason, reason_bytes, &capture->probes);
 
 	if (err)
@@ -164,9 +174,9 @@ static int open_parts(struct hs_capture *capture, const struct hs_capture_config
 		return err;
 	}
 	err = hs_probes_attach(capture->probes, reason, reason_bytes);
-	if (err)
+	if (err || capture->flight)
 		return err;
-	err = open_writer(capture, config);
+	err = open_writer(config->trace_dir, config->machine, &capture->writer);
 	if (err)
 		snprintf(reason, reason_bytes, "%s", hs_log_last_error());
 	return err;
@@ -177,16 +187,17 @@ int hs_capture_open(const struct hs_capture_config *config, struct hs_capture **
 	scoped(hs_capture) struct hs_capture *capture = calloc(1, sizeof(*capture));
 	char unwanted[256], *reason = config->reason ? config->reason : unwanted;
 	size_t reason_bytes = config->reason ? config->reason_bytes : sizeof(unwanted);
-	int cpu_nr, err;
+	int err;
 
 	if (!capture)
 		return -ENOMEM;
 	capture->fill_fd = -1;
-	cpu_nr = possible_cpu_nr();
-	if (cpu_nr < 0)
-		return cpu_nr;
-	capture->cpu_nr = cpu_nr;
-	err = open_parts(capture, config, reason, reason_bytes);
+	capture->flight = config->flight;
+	capture->machine = config->machine;
+	capture->slot_bits = slot_bits_of(config->ring_bytes);
+	err = find_cpus(capture);
+	if (!err)
+		err = open_parts(capture, config, reason, reason_bytes);
 	if (err)
 		return err;
 	*out = take(capture);
@@ -238,38 +249,12 @@ int hs_capture_fd(const struct hs_capture *capture)
 	return capture->fill_fd;
 }
 
-static uint64_t cpu_lost(const struct hs_capture *capture, uint32_t cpu)
-{
-	uint64_t sum = 0;
-
-	for (uint16_t id = 0; id < HS_EVENT_ID_NR; id++)
-		sum += hs_capture_ring_lost(capture, cpu, id);
-	return sum;
-}
-
-static int on_record(void *ctx, const struct hs_event_header *record)
-{
-	return hs_ctf_writer_add(ctx, record, HS_SLOT_BYTES);
-}
-
-static void drain_ring(struct hs_capture *capture, uint32_t cpu)
-{
-	int err = hs_ctf_writer_begin(capture->writer, cpu);
-
-	if (err) {
-		hs_fail(err, "the trace of CPU %u cannot be written:", cpu);
-		return;
-	}
-	err = hs_ring_consume(&capture->rings, cpu, on_record, capture->writer);
-	if (err) /* a bug: our own programs write only records of the table */
-		hs_fail(err, "a record of CPU %u makes no sense:", cpu);
-	hs_ctf_writer_end(capture->writer, cpu_lost(capture, cpu));
-}
-
 void hs_capture_drain(struct hs_capture *capture)
 {
 	struct epoll_event event;
 
+	if (capture->flight)
+		return;
 	/* Takes the readiness away that a fill mark caused. */
 	if (*capture->woken != __atomic_load_n(capture->wakes, __ATOMIC_ACQUIRE)) {
 		__atomic_store_n(capture->woken, *capture->wakes, __ATOMIC_RELEASE);
@@ -277,7 +262,7 @@ void hs_capture_drain(struct hs_capture *capture)
 	}
 	for (uint32_t cpu = 0; cpu < capture->cpu_nr; cpu++) {
 		if (!hs_ring_is_empty(&capture->rings, cpu))
-			drain_ring(capture, cpu);
+			hs_drain_cpu(&capture->rings, cpu, capture->writer);
 	}
 }
 
@@ -296,13 +281,33 @@ void hs_capture_stop(struct hs_capture *capture)
 		return;
 	capture->is_stopped = true;
 	hs_probes_detach(capture->probes);
+	if (capture->flight)
+		return;
 	for (int i = 0; i < FINAL_DRAINS && !are_rings_empty(capture); i++) {
 		hs_capture_drain(capture);
 		sched_yield();
 	}
 	/* Losses after a CPU's last record belong into its stream too. */
 	for (uint32_t cpu = 0; cpu < capture->cpu_nr; cpu++)
-		drain_ring(capture, cpu);
+		hs_drain_cpu(&capture->rings, cpu, capture->writer);
+}
+
+int hs_capture_snapshot(struct hs_capture *capture, const char *dir, struct hs_capture_snapshot *out)
+{
+	scoped(hs_ctf_writer) struct hs_ctf_writer *writer = NULL;
+	const struct hs_ctf_writer_counts *written;
+	uint64_t overwritten = 0;
+	int err = capture->flight ? open_writer(dir, capture->machine, &writer) : -EINVAL;
+
+	if (err)
+		return err;
+	for (uint32_t cpu = 0; cpu < capture->cpu_nr; cpu++)
+		overwritten += hs_drain_snapshot(&capture->rings, cpu, writer);
+	written = hs_ctf_writer_counts(writer);
+	*out = (struct hs_capture_snapshot){ .overwritten = overwritten, .bytes = written->bytes };
+	memcpy(out->recorded, written->recorded, sizeof(out->recorded));
+	memcpy(out->disk_lost, written->disk_lost, sizeof(out->disk_lost));
+	return 0;
 }
 
 void hs_capture_free(struct hs_capture *capture)
@@ -318,8 +323,6 @@ void hs_capture_free(struct hs_capture *capture)
 		munmap((void *)capture->wakes, sysconf(_SC_PAGESIZE));
 	if (capture->fill_fd >= 0)
 		close(capture->fill_fd);
-	if (capture->lost)
-		munmap((void *)capture->lost, capture->lost_bytes);
 	hs_ctf_writer_free(capture->writer);
 	free(capture->taps);
 	free(capture);
@@ -334,12 +337,12 @@ uint64_t hs_capture_ring_lost(const struct hs_capture *capture, uint32_t cpu, ui
 {
 	if (cpu >= capture->cpu_nr || event_id >= HS_EVENT_ID_NR)
 		return 0;
-	return __atomic_load_n(&capture->lost[cpu * HS_EVENT_ID_NR + event_id], __ATOMIC_RELAXED);
+	return __atomic_load_n(&hs_rings_lost(&capture->rings, HS_LOST_NOW, cpu)[event_id], __ATOMIC_RELAXED);
 }
 
 int hs_capture_event_counts(const struct hs_capture *capture, uint16_t event_id, struct hs_capture_event_counts *counts)
 {
-	const struct hs_ctf_writer_counts *written = hs_ctf_writer_counts(capture->writer);
+	const struct hs_ctf_writer_counts *written = hs_capture_writer_counts(capture);
 
 	if (!hs_event_find(event_id))
 		return -ENOENT;
@@ -388,5 +391,7 @@ const struct hs_probe_missing *hs_capture_missing(const struct hs_capture *captu
 
 const struct hs_ctf_writer_counts *hs_capture_writer_counts(const struct hs_capture *capture)
 {
-	return hs_ctf_writer_counts(capture->writer);
+	static const struct hs_ctf_writer_counts none;
+
+	return capture->writer ? hs_ctf_writer_counts(capture->writer) : &none;
 }

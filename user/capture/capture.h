@@ -17,9 +17,14 @@
 struct hs_capture;
 
 struct hs_capture_config {
-	const char *trace_dir; /* made here; its parent must exist */
+	const char *trace_dir; /* made here; its parent must exist. Not used in flight */
 	const char *machine;   /* whose kernel this is: "host" */
-	size_t ring_bytes;     /* per CPU, rounded up to a power of two; 0: 8 MiB */
+	/*
+	 * Overwriting mode: the rings keep the newest records, nothing is written and nobody reads until
+	 * hs_capture_snapshot(). What was written over counts as ring_lost.
+	 */
+	bool flight;
+	size_t ring_bytes; /* per CPU, rounded up to a power of two; 0: 8 MiB */
 	struct hs_event_set events;
 	bool host_wide; /* events of every process, not only of watched ones */
 	char *reason;	/* gets one line when opening fails; may be NULL */
@@ -49,13 +54,27 @@ int hs_capture_watch_tap(struct hs_capture *capture, uint32_t netns_inum, uint32
 int hs_capture_fd(const struct hs_capture *capture);
 
 /*
- * Writes everything that is complete in the rings, at most one packet per CPU and MiB. Call every 10 ms or
- * so.
+ * Writes everything that is complete in the rings as packets of 256 KiB at most. Call every 10 ms or so. In flight it
+ * does nothing.
  */
 void hs_capture_drain(struct hs_capture *capture);
 
 /* Detaches and drains what is left. The counts are final after this. Stopping twice is fine. */
 void hs_capture_stop(struct hs_capture *capture);
+
+struct hs_capture_snapshot {
+	uint64_t recorded[HS_EVENT_ID_NR];
+	uint64_t disk_lost[HS_EVENT_ID_NR];
+	uint64_t overwritten; /* records that were in the rings before these since the capture began */
+	uint64_t bytes;	      /* of stream files */
+};
+
+/*
+ * In flight: writes what the rings hold now as a trace of its own in `dir` (made here; its parent must exist), as often
+ * as wanted; recording goes on meanwhile. After hs_capture_stop() recorded + ring_lost is exactly what was produced. 0
+ * or -errno (said); -EINVAL when not in flight.
+ */
+int hs_capture_snapshot(struct hs_capture *capture, const char *dir, struct hs_capture_snapshot *out);
 
 void hs_capture_free(struct hs_capture *capture);
 HS_SCOPED(hs_capture, struct hs_capture *, hs_capture_free)
@@ -64,7 +83,7 @@ HS_SCOPED(hs_capture, struct hs_capture *, hs_capture_free)
 
 struct hs_capture_event_counts {
 	uint64_t recorded;  /* in the trace */
-	uint64_t ring_lost; /* found no room in a ring */
+	uint64_t ring_lost; /* found no room in a ring; in flight: were written over */
 	uint64_t disk_lost; /* in a packet that could not be written */
 	/*
 	 * Times the kernel did not run the handler because it was running on that CPU already; known after
@@ -100,7 +119,7 @@ int hs_capture_tap_counts(const struct hs_capture *capture, size_t index, struct
 /* Wanted events that this kernel cannot give, with reasons; valid until freed. */
 const struct hs_probe_missing *hs_capture_missing(const struct hs_capture *capture, size_t *missing_nr);
 
-/* What the writer did: sorted, clamped, bytes. */
+/* What the writer did: sorted, clamped, bytes. All 0 in flight. */
 const struct hs_ctf_writer_counts *hs_capture_writer_counts(const struct hs_capture *capture);
 
 #endif

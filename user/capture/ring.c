@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The consumer side of the slot rings. What makes it quick: a record is one cache line at a known place, so that the
- * walk needs no lengths, and the next lines can be fetched ahead. One thread per ring.
+ * Mapping the slot rings, and reading a slot while it may be written over. A record is one cache line at a known place:
+ * a walk needs no lengths, and the next lines can be fetched ahead. One thread per ring.
  */
 #include <errno.h>
 #include <string.h>
@@ -10,113 +10,88 @@
 
 #include "capture/ring.h"
 
-static void *map(int fd, size_t bytes, int protection)
+static size_t whole_pages(size_t bytes)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 
-	return mmap(NULL, (bytes + page - 1) / page * page, protection, MAP_SHARED, fd, 0);
-}
-
-static void unmap(void *at, size_t bytes)
-{
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-
-	munmap(at, (bytes + page - 1) / page * page);
+	return (bytes + page - 1) / page * page;
 }
 
 static size_t slots_bytes(const struct hs_rings *rings)
 {
-	return ((size_t)rings->cpu_nr * HS_SLOT_BYTES) << rings->slot_bits;
+	return whole_pages((size_t)rings->slot_nr * HS_SLOT_BYTES);
 }
 
-int hs_rings_map(int slots_fd, int controls_fd, uint32_t cpu_nr, unsigned int slot_bits, struct hs_rings *rings)
+static size_t controls_bytes(const struct hs_rings *rings)
 {
-	struct hs_rings made = { .cpu_nr = cpu_nr, .slot_bits = slot_bits };
-	void *at = map(slots_fd, slots_bytes(&made), PROT_READ);
+	return whole_pages(rings->cpu_nr * sizeof(*rings->controls));
+}
+
+static size_t lost_bytes(const struct hs_rings *rings)
+{
+	return whole_pages((size_t)HS_LOST_PART_NR * rings->cpu_nr * HS_EVENT_ID_NR * sizeof(*rings->lost));
+}
+
+static int map(int fd, size_t bytes, int protection, void *out)
+{
+	void *at = mmap(NULL, bytes, protection, MAP_SHARED, fd, 0);
 
 	if (at == MAP_FAILED)
 		return -errno;
-	made.slots = at;
-	at = map(controls_fd, cpu_nr * sizeof(*made.controls), PROT_READ | PROT_WRITE);
-	if (at == MAP_FAILED) {
-		int err = -errno;
-
-		unmap(made.slots, slots_bytes(&made));
-		return err;
-	}
-	made.controls = at;
-	*rings = made;
+	*(void **)out = at;
 	return 0;
+}
+
+int hs_rings_map(int slots_fd, uint32_t slot_nr, int controls_fd, int lost_fd, uint32_t cpu_nr, struct hs_rings *rings)
+{
+	struct hs_rings made = { .cpu_nr = cpu_nr, .slot_nr = slot_nr };
+	int err = map(slots_fd, slots_bytes(&made), PROT_READ, &made.slots);
+
+	if (!err)
+		err = map(controls_fd, controls_bytes(&made), PROT_READ | PROT_WRITE, &made.controls);
+	if (!err)
+		err = map(lost_fd, lost_bytes(&made), PROT_READ | PROT_WRITE, &made.lost);
+	if (err)
+		hs_rings_unmap(&made);
+	else
+		*rings = made;
+	return err;
 }
 
 void hs_rings_unmap(struct hs_rings *rings)
 {
 	if (rings->slots)
-		unmap(rings->slots, slots_bytes(rings));
+		munmap(rings->slots, slots_bytes(rings));
 	if (rings->controls)
-		unmap(rings->controls, rings->cpu_nr * sizeof(*rings->controls));
+		munmap(rings->controls, controls_bytes(rings));
+	if (rings->lost)
+		munmap(rings->lost, lost_bytes(rings));
 	*rings = (struct hs_rings){ 0 };
 }
 
-static const struct hs_event_header *slot_at(const struct hs_rings *rings, uint32_t cpu, uint64_t position)
+uint64_t hs_rings_lost_sum(const struct hs_rings *rings, enum hs_lost_part part, uint32_t cpu)
 {
-	uint64_t place = ((uint64_t)cpu << rings->slot_bits) | (position & ((1ull << rings->slot_bits) - 1));
+	const uint64_t *lost = hs_rings_lost(rings, part, cpu);
+	uint64_t sum = 0;
 
-	return (const void *)(rings->slots + place * HS_SLOT_BYTES);
+	for (uint16_t id = 0; id < HS_EVENT_ID_NR; id++)
+		sum += __atomic_load_n(&lost[id], __ATOMIC_RELAXED);
+	return sum;
 }
 
-/* Whether the slot holds the record of that position, complete. id and lap were stored together. */
-static bool is_published(const struct hs_rings *rings, const struct hs_event_header *slot, uint64_t position)
+/* Why the slot does not hold the record of that position. */
+static int missing_record(const struct hs_rings *rings, uint32_t cpu, uint64_t position)
 {
-	uint32_t mark = __atomic_load_n((const uint32_t *)&slot->id, __ATOMIC_ACQUIRE);
-
-	return (mark & 0xffff) && mark >> 16 == ((position >> rings->slot_bits) & 0xffff);
+	return hs_ring_head(rings, cpu) > position + rings->controls[cpu].slot_nr ? -1 : 0;
 }
 
-int hs_ring_consume(struct hs_rings *rings, uint32_t cpu, hs_ring_record_fn on_record, void *ctx)
+int hs_ring_copy(const struct hs_rings *rings, uint32_t cpu, uint64_t position, void *record)
 {
-	struct hs_ring_control *control = &rings->controls[cpu];
-	uint64_t at = control->consumed, end = __atomic_load_n(&control->head, __ATOMIC_ACQUIRE);
-	int answer = 0;
+	const struct hs_event_header *slot = hs_ring_slot(rings, cpu, position);
 
-	for (; at < end && !answer; at++) {
-		const struct hs_event_header *slot = slot_at(rings, cpu, at);
-
-		__builtin_prefetch((const uint8_t *)slot + 8 * HS_SLOT_BYTES);
-		if (!is_published(rings, slot, at))
-			break;
-		answer = on_record(ctx, slot);
-	}
-	__atomic_store_n(&control->consumed, at, __ATOMIC_RELEASE);
-	return answer;
-}
-
-int hs_ring_snapshot(const struct hs_rings *rings, uint32_t cpu, hs_ring_record_fn on_record, void *ctx,
-		     uint64_t *overwritten)
-{
-	uint64_t slot_nr = 1ull << rings->slot_bits, taken_nr = 0;
-	uint64_t end = __atomic_load_n(&rings->controls[cpu].head, __ATOMIC_ACQUIRE);
-	uint64_t at = end > slot_nr ? end - slot_nr : 0;
-	int answer = 0;
-
-	for (; at < end && !answer; at++) {
-		const struct hs_event_header *slot = slot_at(rings, cpu, at);
-		uint64_t copy[HS_SLOT_BYTES / sizeof(uint64_t)];
-
-		if (!is_published(rings, slot, at))
-			continue; /* written over, or being written */
-		memcpy(copy, slot, sizeof(copy));
-		__atomic_thread_fence(__ATOMIC_ACQUIRE);
-		if (!is_published(rings, slot, at))
-			continue;
-		answer = on_record(ctx, (const void *)copy);
-		taken_nr++;
-	}
-	*overwritten = end - taken_nr;
-	return answer;
-}
-
-bool hs_ring_is_empty(const struct hs_rings *rings, uint32_t cpu)
-{
-	return rings->controls[cpu].consumed == __atomic_load_n(&rings->controls[cpu].head, __ATOMIC_ACQUIRE);
+	if (!hs_ring_is_published(rings, cpu, slot, position))
+		return missing_record(rings, cpu, position);
+	memcpy(record, slot, HS_SLOT_BYTES);
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return hs_ring_is_published(rings, cpu, slot, position) ? 1 : missing_record(rings, cpu, position);
 }

@@ -17,6 +17,8 @@
 #include "trace/ctf_writer.h"
 
 #define PACKET_BYTES (1u << 20)
+/* Records are copied in whole cache lines where they are long enough; the next one covers what was too much. */
+#define COPY_BYTES 64
 #define RECORDS_MAX (PACKET_BYTES / sizeof(struct hs_event_header))
 /* How far back a late record may move. Interrupts displace records by one or two; this is for bad guests. */
 #define SORT_REACH 1024
@@ -25,10 +27,12 @@ struct stream {
 	int fd; /* -1 before the first packet */
 	uint64_t bytes;
 	uint64_t packets;
-	uint64_t last_ts;   /* of what is written */
-	uint64_t lost;	    /* before the records came here, as the caller last said */
-	uint64_t disk_lost; /* in packets that were not written */
-	uint64_t discarded; /* the sum, as the last packet says it */
+	uint64_t last_ts;		   /* of what is written */
+	uint64_t lost;			   /* before the records came here, as the caller last said */
+	uint64_t disk_lost;		   /* in packets that were not written */
+	uint64_t discarded;		   /* the sum, as the last packet says it */
+	uint64_t recorded[HS_EVENT_ID_NR]; /* in the file */
+	bool is_deleted;		   /* by somebody who wants no more of it: nothing is made again */
 };
 
 struct hs_ctf_writer {
@@ -45,6 +49,7 @@ struct hs_ctf_writer {
 	uint32_t cpu;
 	uint32_t used;
 	uint32_t record_nr;
+	uint64_t newest_ts; /* of its records and of what is written */
 	uint32_t *starts;
 	uint8_t *buffer;
 };
@@ -104,7 +109,7 @@ int hs_ctf_writer_open(const struct hs_ctf_writer_config *config, struct hs_ctf_
 	if (!writer)
 		return -ENOMEM;
 	writer->dir_fd = -1;
-	writer->buffer = malloc(PACKET_BYTES);
+	writer->buffer = malloc(PACKET_BYTES + COPY_BYTES);
 	writer->starts = malloc(RECORDS_MAX * sizeof(*writer->starts));
 	if (!writer->buffer || !writer->starts)
 		return -ENOMEM;
@@ -151,6 +156,7 @@ int hs_ctf_writer_begin(struct hs_ctf_writer *writer, uint32_t cpu)
 	writer->cpu = cpu;
 	writer->used = sizeof(struct hs_ctf_packet);
 	writer->record_nr = 0;
+	writer->newest_ts = writer->stream->last_ts;
 	return 0;
 }
 
@@ -158,6 +164,8 @@ static int open_stream(struct hs_ctf_writer *writer)
 {
 	char name[16];
 
+	if (writer->stream->is_deleted)
+		return -ENOENT;
 	snprintf(name, sizeof(name), "cpu%u", writer->cpu);
 	writer->stream->fd = openat(writer->dir_fd, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
 	return writer->stream->fd < 0 ? -errno : 0;
@@ -193,19 +201,56 @@ static int put_packet(struct hs_ctf_writer *writer, uint32_t used)
 	return err;
 }
 
-static void count_records(struct hs_ctf_writer *writer, uint32_t record_nr, uint64_t *by_id)
+static void count_lost(struct hs_ctf_writer *writer, uint32_t record_nr)
 {
 	for (uint32_t i = 0; i < record_nr; i++)
-		by_id[record_at(writer, i)->id]++;
+		writer->counts.disk_lost[record_at(writer, i)->id]++;
 }
 
-static void packet_failed(struct hs_ctf_writer *writer, uint32_t record_nr, int err)
+static void count_recorded(struct hs_ctf_writer *writer, uint32_t record_nr)
+{
+	for (uint32_t i = 0; i < record_nr; i++) {
+		uint16_t id = record_at(writer, i)->id;
+
+		writer->counts.recorded[id]++;
+		writer->stream->recorded[id]++;
+	}
+}
+
+static void say_once(struct hs_ctf_writer *writer, int err)
 {
 	if (!writer->write_failed)
 		hs_fail(err, "cannot write the trace of %s (counted as lost from here on):", writer->info.machine);
 	writer->write_failed = true;
+}
+
+static void packet_failed(struct hs_ctf_writer *writer, uint32_t record_nr, int err)
+{
+	say_once(writer, err);
 	writer->stream->disk_lost += record_nr;
-	count_records(writer, record_nr, writer->counts.disk_lost);
+	count_lost(writer, record_nr);
+	if (record_nr) /* a packet that says so later needs a time */
+		writer->stream->last_ts = record_at(writer, record_nr - 1)->ts;
+}
+
+/* What is written into a deleted file is gone with it: then all that was recorded there is lost. */
+static void check_deleted(struct hs_ctf_writer *writer, struct stream *stream)
+{
+	struct stat status;
+
+	if (stream->fd < 0 || (!fstat(stream->fd, &status) && status.st_nlink))
+		return;
+	say_once(writer, -ENOENT);
+	for (uint16_t id = 0; id < HS_EVENT_ID_NR; id++) {
+		writer->counts.recorded[id] -= stream->recorded[id];
+		writer->counts.disk_lost[id] += stream->recorded[id];
+		stream->disk_lost += stream->recorded[id];
+		stream->recorded[id] = 0;
+	}
+	writer->counts.bytes -= stream->bytes;
+	close(stream->fd);
+	stream->fd = -1;
+	stream->is_deleted = true;
 }
 
 /* An empty packet that says 0 lost: viewers count losses between two packets, so the first loss needs one before it. */
@@ -228,7 +273,7 @@ static int put_first_packet(struct hs_ctf_writer *writer, const struct hs_ctf_pa
 }
 
 /* Writes the first `record_nr` records, which take the first `used` bytes. */
-static void flush(struct hs_ctf_writer *writer, uint32_t record_nr, uint32_t used)
+static int flush(struct hs_ctf_writer *writer, uint32_t record_nr, uint32_t used)
 {
 	struct stream *stream = writer->stream;
 	struct hs_ctf_packet packet = {
@@ -251,14 +296,15 @@ static void flush(struct hs_ctf_writer *writer, uint32_t record_nr, uint32_t use
 		err = put_packet(writer, used);
 	if (err) {
 		packet_failed(writer, record_nr, err);
-		return;
+		return err;
 	}
-	count_records(writer, record_nr, writer->counts.recorded);
+	count_recorded(writer, record_nr);
 	stream->bytes += used;
 	stream->packets++;
 	stream->last_ts = packet.timestamp_end;
 	stream->discarded = packet.events_discarded;
 	writer->counts.bytes += used;
+	return 0;
 }
 
 /* The packet is full: writes it without its last records, which a late record may still want to go before. */
@@ -286,7 +332,7 @@ static uint32_t find_place(const struct hs_ctf_writer *writer, uint64_t ts)
 	return place;
 }
 
-/* Makes a gap for `bytes` before the record at `place` (the end when it is record_nr) and returns it. */
+/* Makes a gap for `bytes` before the record at `place` and returns it. */
 static struct hs_event_header *make_gap(struct hs_ctf_writer *writer, uint32_t place, uint32_t bytes)
 {
 	uint32_t start = place < writer->record_nr ? writer->starts[place] : writer->used;
@@ -295,18 +341,44 @@ static struct hs_event_header *make_gap(struct hs_ctf_writer *writer, uint32_t p
 	for (uint32_t i = writer->record_nr; i > place; i--)
 		writer->starts[i] = writer->starts[i - 1] + bytes;
 	writer->starts[place] = start;
-	writer->record_nr++;
-	writer->used += bytes;
 	return (void *)(writer->buffer + start);
+}
+
+/* A record that is earlier than the newest: goes before the later ones, or gets the time of the last written one. */
+static void add_late(struct hs_ctf_writer *writer, const struct hs_event_header *record, uint32_t bytes)
+{
+	uint32_t place = find_place(writer, record->ts);
+	uint64_t earliest = place ? record_at(writer, place - 1)->ts : writer->stream->last_ts;
+	struct hs_event_header *copy;
+
+	writer->counts.sorted += place < writer->record_nr;
+	copy = make_gap(writer, place, bytes);
+	memcpy(copy, record, bytes);
+	copy->lap = 0;
+	if (copy->ts < earliest) {
+		copy->ts = earliest;
+		writer->counts.clamped++;
+	}
+}
+
+static void add_newest(struct hs_ctf_writer *writer, const struct hs_event_header *record, uint32_t bytes,
+		       uint32_t room_bytes)
+{
+	struct hs_event_header *copy = (void *)(writer->buffer + writer->used);
+
+	if (room_bytes >= COPY_BYTES && bytes <= COPY_BYTES)
+		memcpy(copy, record, COPY_BYTES); /* a known size: a handful of moves */
+	else
+		memcpy(copy, record, bytes);
+	copy->lap = 0;
+	writer->starts[writer->record_nr] = writer->used;
+	writer->newest_ts = record->ts;
 }
 
 int hs_ctf_writer_add(struct hs_ctf_writer *writer, const void *record, uint32_t bytes)
 {
 	const struct hs_event_header *header = record;
 	const struct hs_event *event;
-	struct hs_event_header *copy;
-	uint64_t earliest;
-	uint32_t place;
 
 	if (bytes < sizeof(*header))
 		return -EBADMSG;
@@ -315,28 +387,53 @@ int hs_ctf_writer_add(struct hs_ctf_writer *writer, const void *record, uint32_t
 		return -EBADMSG;
 	if (writer->used + event->size > PACKET_BYTES)
 		flush_full(writer);
-	place = find_place(writer, header->ts);
-	writer->counts.sorted += place < writer->record_nr;
-	earliest = place ? record_at(writer, place - 1)->ts : writer->stream->last_ts;
-	copy = make_gap(writer, place, event->size);
-	memcpy(copy, record, event->size);
-	copy->lap = 0;
-	if (copy->ts < earliest) {
-		copy->ts = earliest;
-		writer->counts.clamped++;
-	}
+	if (header->ts >= writer->newest_ts)
+		add_newest(writer, header, event->size, bytes);
+	else
+		add_late(writer, header, event->size);
+	writer->record_nr++;
+	writer->used += event->size;
 	return 0;
 }
 
-void hs_ctf_writer_end(struct hs_ctf_writer *writer, uint64_t lost)
+/* A stream that never had a record has no time yet at which an empty packet could stand. */
+static bool is_worth_writing(const struct hs_ctf_writer *writer, uint64_t lost)
 {
-	struct stream *stream = writer->stream;
+	const struct stream *stream = writer->stream;
 
-	stream->lost = lost;
-	/* A stream that never had a record has no time yet at which an empty packet could stand. */
-	if (writer->record_nr || (stream->packets && lost + stream->disk_lost != stream->discarded))
-		flush(writer, writer->record_nr, writer->used);
+	return writer->record_nr || (stream->last_ts && lost + stream->disk_lost != stream->discarded);
+}
+
+int hs_ctf_writer_end(struct hs_ctf_writer *writer, uint64_t lost)
+{
+	int err = 0;
+
+	check_deleted(writer, writer->stream);
+	writer->stream->lost = lost;
+	if (is_worth_writing(writer, lost))
+		err = flush(writer, writer->record_nr, writer->used);
 	writer->stream = NULL;
+	return err;
+}
+
+uint64_t hs_ctf_writer_stream_bytes(const struct hs_ctf_writer *writer)
+{
+	return writer->stream->bytes;
+}
+
+uint64_t hs_ctf_writer_bytes_after(const struct hs_ctf_writer *writer, uint64_t lost)
+{
+	const struct stream *stream = writer->stream;
+	bool has_first = !stream->packets && lost + stream->disk_lost;
+
+	if (!is_worth_writing(writer, lost))
+		return stream->bytes;
+	return stream->bytes + (has_first ? sizeof(struct hs_ctf_packet) : 0) + writer->used;
+}
+
+uint64_t hs_ctf_writer_disk_lost(const struct hs_ctf_writer *writer, uint32_t cpu)
+{
+	return cpu < writer->stream_nr ? writer->streams[cpu].disk_lost : 0;
 }
 
 const struct hs_ctf_writer_counts *hs_ctf_writer_counts(const struct hs_ctf_writer *writer)

@@ -21,10 +21,10 @@ struct hs_ctf_writer_config {
 
 struct hs_ctf_writer_counts {
 	uint64_t recorded[HS_EVENT_ID_NR];  /* in a packet that is on disk */
-	uint64_t disk_lost[HS_EVENT_ID_NR]; /* in a packet that could not be written */
+	uint64_t disk_lost[HS_EVENT_ID_NR]; /* in a packet that could not be written, or whose file was deleted */
 	uint64_t sorted;		    /* stood after a later record, now before it */
-	uint64_t clamped; /* too late to be sorted: written with the time of its predecessor */
-	uint64_t bytes;	  /* of stream files */
+	uint64_t clamped;		    /* too late to be sorted: written with the time of its predecessor */
+	uint64_t bytes;			    /* of stream files */
 };
 
 /* Writes `metadata` at once, so that whatever follows can be read after an interruption. 0 or -errno (said).
@@ -42,9 +42,17 @@ int hs_ctf_writer_add(struct hs_ctf_writer *writer, const void *record, uint32_t
 
 /*
  * Writes the packet; an empty one only if `lost` grew. `lost`: records that the CPU lost before they came
- * here, in total; the writer adds what it lost itself. A write that fails is said once and counted.
+ * here, in total; the writer adds what it lost itself. A write that fails is said once and counted; the next packet is
+ * tried all the same. 0 or -errno. A file that somebody has deleted is noticed here: its records are lost then.
  */
-void hs_ctf_writer_end(struct hs_ctf_writer *writer, uint64_t lost);
+int hs_ctf_writer_end(struct hs_ctf_writer *writer, uint64_t lost);
+
+/* The file of the open packet's stream: its size now, and once the packet is written with that `lost`. */
+uint64_t hs_ctf_writer_stream_bytes(const struct hs_ctf_writer *writer);
+uint64_t hs_ctf_writer_bytes_after(const struct hs_ctf_writer *writer, uint64_t lost);
+
+/* Records of that CPU that the writer has lost. */
+uint64_t hs_ctf_writer_disk_lost(const struct hs_ctf_writer *writer, uint32_t cpu);
 
 /* Valid until the writer is freed. */
 const struct hs_ctf_writer_counts *hs_ctf_writer_counts(const struct hs_ctf_writer *writer);
