@@ -9,8 +9,9 @@ const char hs_summary[] =
 	"host observability for virtualization: nested labs, KVM, tap and IOMMU events on one time line";
 
 const struct hs_verb *const hs_verbs[] = {
-	&cmd_collect, &cmd_lab_up, &cmd_lab_test, &cmd_lab_exec, &cmd_lab_console,    &cmd_lab_status, &cmd_lab_down,
-	&cmd_record,  &cmd_stat,   &cmd_check,	  &cmd_show,	 &cmd_report_vm_exit, &cmd_gen,	       NULL,
+	&cmd_collect,	 &cmd_lab_up,	  &cmd_lab_test, &cmd_lab_exec, &cmd_lab_console, &cmd_lab_status,
+	&cmd_lab_down,	 &cmd_record,	  &cmd_stat,	 &cmd_check,	&cmd_show,	  &cmd_report_vm_exit,
+	&cmd_report_irq, &cmd_report_cpu, &cmd_gen,	 NULL,
 };
 
 int main(int argc, char **argv)

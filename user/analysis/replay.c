@@ -5,12 +5,16 @@
 #include <errno.h>
 #include <string.h>
 
+#include "analysis/cpus_report.h"
 #include "analysis/exits_report.h"
+#include "analysis/irqs_report.h"
 #include "base/log.h"
 #include "trace/ctf_reader.h"
 
 union analysis {
 	struct hs_exits exits;
+	struct hs_irqs irqs;
+	struct hs_cpus cpus;
 };
 
 struct kind {
@@ -55,8 +59,10 @@ struct kind {
 	}
 
 KIND_FUNCTIONS(exits)
+KIND_FUNCTIONS(irqs)
+KIND_FUNCTIONS(cpus)
 
-static const struct kind kinds[] = { KIND("vm_exit", exits) };
+static const struct kind kinds[] = { KIND("vm_exit", exits), KIND("irq", irqs), KIND("cpu", cpus) };
 
 static const struct kind *find_kind(const char *name)
 {

@@ -139,6 +139,16 @@ static int run_vm_exit(void *config, int argc, char **argv)
 	return report_on("vm_exit", config, argc, argv);
 }
 
+static int run_irq(void *config, int argc, char **argv)
+{
+	return report_on("irq", config, argc, argv);
+}
+
+static int run_cpu(void *config, int argc, char **argv)
+{
+	return report_on("cpu", config, argc, argv);
+}
+
 #define DIR_TEXT "DIR is what `hsbpf record` or `hsbpf collect` made, or a CTF trace of hsbpf.\n"
 #define COMMON_TEXT                                                                                                    \
 	"An event that was lost makes no time wrong: a time that touches a loss is left out, and that is said.\n"      \
@@ -156,4 +166,29 @@ const struct hs_verb cmd_report_vm_exit = {
 	.options = options,
 	.config_size = sizeof(struct report_config),
 	.run = run_vm_exit,
+};
+
+const struct hs_verb cmd_report_irq = {
+	.name = "report irq",
+	.synopsis = "DIR",
+	.help = "interrupts of a recording by vector, VM and vCPU, with their latencies",
+	.text = DIR_TEXT
+	"Times are from injection (kvm_inj_virq) to the guest's EOI (kvm_eoi, kvm_pv_eoi) of the same vector and\n"
+	"vCPU; delivery is from acceptance by the APIC (kvm_apic_accept_irq) to injection.\n" COMMON_TEXT,
+	.options = options,
+	.config_size = sizeof(struct report_config),
+	.run = run_irq,
+};
+
+const struct hs_verb cmd_report_cpu = {
+	.name = "report cpu",
+	.synopsis = "DIR",
+	.help = "CPU use of a recording's vCPUs: guest, KVM, user space, halted, steal",
+	.text = DIR_TEXT
+	"Steal is the time that a vCPU could have run but another thread had the CPU; that and halting is told by\n"
+	"the scheduler's events (record with -P sched). Unseen is what no record tells, at the ends "
+	"mostly.\n" COMMON_TEXT,
+	.options = options,
+	.config_size = sizeof(struct report_config),
+	.run = run_cpu,
 };
