@@ -8,11 +8,27 @@
 const char hs_summary[] =
 	"host observability for virtualization: nested labs, KVM, tap and IOMMU events on one time line";
 
+/* One a line, so that two who add a verb do not meet. */
+/* clang-format off */
 const struct hs_verb *const hs_verbs[] = {
-	&cmd_collect,	 &cmd_lab_up,	  &cmd_lab_test, &cmd_lab_exec, &cmd_lab_console, &cmd_lab_status,
-	&cmd_lab_down,	 &cmd_record,	  &cmd_stat,	 &cmd_check,	&cmd_show,	  &cmd_report_vm_exit,
-	&cmd_report_irq, &cmd_report_cpu, &cmd_gen,	 NULL,
+	&cmd_collect,
+	&cmd_lab_up,
+	&cmd_lab_test,
+	&cmd_lab_exec,
+	&cmd_lab_console,
+	&cmd_lab_status,
+	&cmd_lab_down,
+	&cmd_record,
+	&cmd_stat,
+	&cmd_check,
+	&cmd_show,
+	&cmd_report_vm_exit,
+	&cmd_report_irq,
+	&cmd_report_cpu,
+	&cmd_gen,
+	NULL,
 };
+/* clang-format on */
 
 int main(int argc, char **argv)
 {
