@@ -19,7 +19,7 @@ const struct hs_verb *const hs_verbs[] = {
 	&cmd_lab_status,
 	&cmd_lab_down,
 	&cmd_record,
-	&cmd_stat,
+	&cmd_stat, &cmd_top,
 	&cmd_check,
 	&cmd_show,
 	&cmd_report_vm_exit,

@@ -11,8 +11,11 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "base/io.h"
 #include "base/log.h"
 #include "base/scoped.h"
+
+#define FDINFO_BYTES_MAX 4096
 
 bool hs_tap_is(const char *name)
 {
@@ -24,6 +27,35 @@ bool hs_tap_is(const char *name)
 		return false;
 	strcpy(request.ifr_name, name);
 	return !ioctl(fd, SIOCETHTOOL, &request) && !strcmp(driver.driver, "tun") && !strcmp(driver.bus_info, "tap");
+}
+
+/* A descriptor of /dev/net/tun tells its interface: "iff:\ttap0" in its fdinfo (drivers/net/tun.c). */
+static bool is_of_tap(pid_t tgid, const char *fd, const char *name)
+{
+	scoped(mem) char *path = hs_format("/proc/%d/fdinfo/%s", tgid, fd);
+	scoped(mem) char *line = hs_format("\niff:\t%s\n", name);
+	scoped(mem) char *text = NULL;
+
+	return path && line && !hs_read_file(path, FDINFO_BYTES_MAX, &text, NULL) && strstr(text, line);
+}
+
+bool hs_tap_is_held(pid_t tgid, const char *name)
+{
+	scoped(mem) char *path = hs_format("/proc/%d/fd", tgid);
+	scoped(dir) DIR *dir = path ? opendir(path) : NULL;
+	struct dirent *entry;
+	char target[32];
+
+	while (dir && (entry = readdir(dir))) {
+		ssize_t len = readlinkat(dirfd(dir), entry->d_name, target, sizeof(target) - 1);
+
+		if (len <= 0)
+			continue;
+		target[len] = '\0';
+		if (!strcmp(target, "/dev/net/tun") && is_of_tap(tgid, entry->d_name, name))
+			return true;
+	}
+	return false;
 }
 
 int hs_netns_inum(uint32_t *inum)

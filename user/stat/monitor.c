@@ -16,6 +16,8 @@
 #include "base/log.h"
 #include "capture/tap.h"
 
+#define TAP_LOOKS 10
+
 /* ---- taps ---- */
 
 static struct hs_stat_tap_name *find_tap(const struct hs_stat_monitor *monitor, const struct hs_tap_key *key)
@@ -56,6 +58,7 @@ static int watch_tap(struct hs_stat_monitor *monitor, uint32_t netns_inum, uint3
 		return add_tap(monitor, &key, name);
 	known->is_seen = true;
 	known->is_gone = false;
+	known->tgid = known->looked = 0;
 	snprintf(known->name, sizeof(known->name), "%s", name);
 	return 0;
 }
@@ -99,6 +102,21 @@ static int follow_taps(struct hs_stat_monitor *monitor)
 	return err;
 }
 
+/* A VM opens its taps before it runs; a few looks at all of them are enough, and are not for nothing each second. */
+static void find_tap_owners(struct hs_stat_monitor *monitor)
+{
+	for (size_t i = 0; i < monitor->tap_nr; i++) {
+		struct hs_stat_tap_name *tap = &monitor->taps[i];
+
+		if (tap->tgid || tap->is_gone || tap->looked++ >= TAP_LOOKS)
+			continue;
+		for (size_t j = 0; j < monitor->vms.vm_nr && !tap->tgid; j++) {
+			if (hs_tap_is_held(monitor->vms.vms[j].tgid, tap->name))
+				tap->tgid = (uint32_t)monitor->vms.vms[j].tgid;
+		}
+	}
+}
+
 /* After their last reading: the number may come back as another interface. */
 static void drop_gone_taps(struct hs_stat_monitor *monitor)
 {
@@ -133,12 +151,17 @@ static int watch_vms(struct hs_stat_monitor *monitor)
 	return err;
 }
 
+/* New VMs may hold taps that nobody held. */
 static void follow_vms(struct hs_stat_monitor *monitor)
 {
+	size_t vm_nr = monitor->vms.vm_nr;
+
 	if (monitor->config.vms.count)
 		hs_vms_refresh(&monitor->vms);
 	else
 		hs_vms_scan(&monitor->vms);
+	for (size_t i = 0; i < monitor->tap_nr && vm_nr != monitor->vms.vm_nr; i++)
+		monitor->taps[i].looked = 0;
 }
 
 bool hs_stat_monitor_has_any_vm(const struct hs_stat_monitor *monitor)
@@ -179,6 +202,13 @@ const char *hs_stat_monitor_tap_name(const struct hs_stat_monitor *monitor, cons
 	return tap ? tap->name : "?";
 }
 
+uint32_t hs_stat_monitor_tap_owner(const struct hs_stat_monitor *monitor, const struct hs_tap_key *key)
+{
+	const struct hs_stat_tap_name *tap = find_tap(monitor, key);
+
+	return tap ? tap->tgid : 0;
+}
+
 /* ---- updates ---- */
 
 /* "1234567 890 12": time on CPUs, time waiting for one, times put on one; since the thread began. */
@@ -217,6 +247,7 @@ int hs_stat_monitor_update(struct hs_stat_monitor *monitor)
 
 	follow_vms(monitor);
 	err = follow_taps(monitor);
+	find_tap_owners(monitor);
 	if (!err)
 		err = update(monitor, false);
 	drop_gone_taps(monitor);

@@ -19,8 +19,10 @@ struct hs_stat_monitor_config {
 struct hs_stat_tap_name {
 	struct hs_tap_key key;
 	char name[16];
-	bool is_seen; /* by the last look at the interfaces */
-	bool is_gone; /* and not watched any more */
+	uint32_t tgid;	 /* of the VM that holds it, 0 when none is known */
+	uint32_t looked; /* how often that was looked for */
+	bool is_seen;	 /* by the last look at the interfaces */
+	bool is_gone;	 /* and not watched any more */
 };
 
 struct hs_stat_monitor {
@@ -51,6 +53,9 @@ bool hs_stat_monitor_has_any_vm(const struct hs_stat_monitor *monitor);
 /* Name of a VM, and of a tap ("?" when it was never seen). Valid until the next update. */
 const char *hs_stat_monitor_vm_name(const struct hs_stat_monitor *monitor, uint32_t tgid, uint32_t tid);
 const char *hs_stat_monitor_tap_name(const struct hs_stat_monitor *monitor, const struct hs_tap_key *key);
+
+/* Process of the VM that holds the tap, 0 when none of ours does. */
+uint32_t hs_stat_monitor_tap_owner(const struct hs_stat_monitor *monitor, const struct hs_tap_key *key);
 
 /* Number of the vCPU that a thread runs, HS_STAT_VCPU_UNKNOWN when nobody told. */
 uint32_t hs_stat_monitor_vcpu_id(const struct hs_stat_monitor *monitor, uint32_t tgid, uint32_t tid);
