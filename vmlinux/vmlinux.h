@@ -106,12 +106,30 @@ struct sched_info {
 	long unsigned int pcount;
 };
 
+typedef int __kernel_pid_t;
+
+typedef __kernel_pid_t pid_t;
+
+struct task_struct;
+struct mm_struct {
+	struct task_struct *owner;
+};
+
 struct task_struct;
 struct task_struct {
 	struct sched_entity se;
 	struct sched_info sched_info;
 	struct task_struct *group_leader;
 	char comm[16];
+	struct mm_struct *mm;
+	pid_t tgid;
+};
+
+struct pt_regs {
+	long unsigned int di;
+	long unsigned int si;
+	long unsigned int dx;
+	long unsigned int cx;
 };
 
 #pragma clang attribute pop

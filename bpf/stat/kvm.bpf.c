@@ -17,14 +17,14 @@ struct hs_stat_times times SEC(".maps");
 struct hs_stat_vcpus vcpus SEC(".maps");
 
 const volatile bool host_wide = 0;
-__u64 no_room[HS_STAT_KIND_NR + 1];
+__u64 no_room[HS_STAT_NO_ROOM_NR];
 
 static const struct hs_stat_time no_time;
 static const struct hs_stat_vcpu no_vcpu;
 
 static __always_inline void count_no_room(u32 kind)
 {
-	if (kind <= HS_STAT_KIND_NR)
+	if (kind < HS_STAT_NO_ROOM_NR)
 		__sync_fetch_and_add(&no_room[kind], 1);
 }
 
@@ -52,7 +52,7 @@ static __noinline struct hs_stat_vcpu *vcpu_add(u32 tgid, u32 tid, const struct 
 
 	if (!state) {
 		if (bpf_map_update_elem(&vcpus, &tid, &no_vcpu, BPF_NOEXIST))
-			count_no_room(HS_STAT_KIND_NR);
+			count_no_room(HS_STAT_NO_ROOM_THREAD);
 		state = bpf_map_lookup_elem(&vcpus, &tid);
 		if (!state)
 			return NULL;

@@ -35,7 +35,7 @@ extern struct hs_stat_counts counts SEC(".maps");
 extern struct hs_stat_times times SEC(".maps");
 extern struct hs_stat_vcpus vcpus SEC(".maps");
 
-extern __u64 no_room[HS_STAT_KIND_NR + 1]; /* by kind, events whose row found no room; last: threads */
+extern __u64 no_room[HS_STAT_NO_ROOM_NR]; /* enum hs_stat_no_room */
 
 /* Who runs: *tid is set; false when its process is not watched. */
 static __always_inline bool stat_is_watched(u32 *tgid, u32 *tid)

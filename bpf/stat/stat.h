@@ -51,6 +51,21 @@ struct hs_stat_time {
 	HS_TYPE_u64 buckets[HS_STAT_BUCKET_NR];
 };
 
+/* vhost-net of a VM, by the process that runs it. */
+struct hs_stat_vhost {
+	HS_TYPE_u64 tx_kicks; /* the guest has something to send */
+	HS_TYPE_u64 rx_kicks; /* it has room to receive */
+	HS_TYPE_u64 signals;  /* calls to tell the guest; it may have asked not to be */
+	HS_TYPE_u64 buffers;  /* given back, both ways */
+};
+
+/* What found no room: a row by kind, a thread, a VM of vhost. */
+enum hs_stat_no_room {
+	HS_STAT_NO_ROOM_THREAD = HS_STAT_KIND_NR,
+	HS_STAT_NO_ROOM_VHOST,
+	HS_STAT_NO_ROOM_NR,
+};
+
 #define HS_STAT_VCPU_UNKNOWN (~0u)
 #define HS_STAT_NAME_BYTES 16
 

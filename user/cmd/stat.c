@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -166,16 +167,27 @@ static void end_command(struct stat *stat)
 	hs_loop_until(stat->loop, has_command_ended, stat, 0);
 }
 
+/* One line for all that have the same reason. */
+static void say_missing(const struct stat *stat)
+{
+	size_t missing_nr;
+	const struct hs_stat_missing *missing = hs_stat_source_missing(stat->monitor->source, &missing_nr);
+
+	for (size_t i = 0, next; i < missing_nr; i = next) {
+		char events[256] = "";
+
+		for (next = i; next < missing_nr && !strcmp(missing[next].reason, missing[i].reason); next++)
+			snprintf(events + strlen(events), sizeof(events) - strlen(events), "%s%s", next > i ? ", " : "",
+				 missing[next].event);
+		hs_info("not counted: %s: %s", events, missing[i].reason);
+	}
+}
+
 /* Once, at the end: what the tables do not hold, and why. */
 static void say_limits(const struct stat *stat)
 {
 	const struct hs_stat_table *table = &stat->monitor->table;
 	uint64_t uncounted = hs_stat_table_uncounted(table), user_exits = 0, entries = 0;
-	size_t missing_nr;
-	const struct hs_stat_missing *missing = hs_stat_source_missing(stat->monitor->source, &missing_nr);
-
-	for (size_t i = 0; i < missing_nr; i++)
-		hs_warn("not counted: %s: %s", missing[i].event, missing[i].reason);
 	for (size_t i = 0; i < table->line_nr; i++) {
 		if (table->lines[i]->key.kind == HS_STAT_USER)
 			user_exits += table->lines[i]->total.count;
@@ -217,6 +229,7 @@ static int count(struct stat *stat)
 	if (!stat->argv && stat->printed != config->count)
 		print(stat, false);
 	print(stat, true);
+	say_missing(stat);
 	say_limits(stat);
 	return stat->command_status;
 }

@@ -241,6 +241,19 @@ static int update(struct hs_stat_monitor *monitor, bool is_final)
 	return err;
 }
 
+/* After their last reading, like taps. */
+static void drop_gone_vhosts(struct hs_stat_monitor *monitor)
+{
+	for (size_t i = 0; i < monitor->snapshot.vhost_nr; i++) {
+		uint32_t tgid = monitor->snapshot.vhosts[i].tgid;
+
+		if (!kill((pid_t)tgid, 0) || errno != ESRCH)
+			continue;
+		hs_stat_source_forget_vhost(monitor->source, tgid);
+		hs_stat_table_forget_vhost(&monitor->table, tgid);
+	}
+}
+
 int hs_stat_monitor_update(struct hs_stat_monitor *monitor)
 {
 	int err;
@@ -251,6 +264,7 @@ int hs_stat_monitor_update(struct hs_stat_monitor *monitor)
 	if (!err)
 		err = update(monitor, false);
 	drop_gone_taps(monitor);
+	drop_gone_vhosts(monitor);
 	return err;
 }
 

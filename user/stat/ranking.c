@@ -107,6 +107,28 @@ static int add_vcpus(const struct hs_stat_report *report, bool by_vcpu, struct h
 	return 0;
 }
 
+static int add_vhosts(const struct hs_stat_report *report, struct hs_stat_ranking *ranking)
+{
+	const struct hs_stat_table *table = &report->monitor->table;
+
+	for (size_t i = 0; i < table->vhost_nr; i++) {
+		const struct hs_stat_vhost_line *vhost = table->vhosts[i];
+		const struct hs_stat_vhost *sums = report->is_total ? &vhost->total : &vhost->interval;
+		struct hs_stat_rank *rank;
+
+		if (!sums->tx_kicks && !sums->rx_kicks)
+			continue;
+		rank = rank_of(report, ranking, vhost->tgid, 0);
+		if (!rank)
+			return -ENOMEM;
+		if (!*rank->name)
+			snprintf(rank->name, sizeof(rank->name), "%s",
+				 hs_stat_monitor_vm_name(report->monitor, vhost->tgid, vhost->tgid));
+		rank->kicks += sums->tx_kicks + sums->rx_kicks;
+	}
+	return 0;
+}
+
 /* To the VM that holds the tap; a tap that nobody here holds stands for itself. */
 static int add_taps(const struct hs_stat_report *report, struct hs_stat_ranking *ranking)
 {
@@ -190,6 +212,8 @@ int hs_stat_ranking_make(const struct hs_stat_report *report, bool by_vcpu, stru
 	err = add_vcpus(report, by_vcpu, ranking);
 	if (!err)
 		err = add_lines(report, by_vcpu, ranking);
+	if (!err)
+		err = add_vhosts(report, ranking);
 	if (!err)
 		err = add_taps(report, ranking);
 	if (err)

@@ -85,6 +85,12 @@ static const struct hs_stat_vcpu_sums *vcpu_sums_of(const struct hs_stat_report 
 	return report->is_total ? &line->total : &line->interval;
 }
 
+static const struct hs_stat_vhost *vhost_sums_of(const struct hs_stat_report *report,
+						 const struct hs_stat_vhost_line *line)
+{
+	return report->is_total ? &line->total : &line->interval;
+}
+
 static const struct hs_tap_value *tap_sums_of(const struct hs_stat_report *report, const struct hs_stat_tap_line *line)
 {
 	return report->is_total ? &line->total : &line->interval;
@@ -219,6 +225,27 @@ static void print_vcpus(FILE *out, const struct hs_stat_report *report)
 	}
 }
 
+static void print_vhosts(FILE *out, const struct hs_stat_report *report)
+{
+	const struct hs_stat_table *table = &report->monitor->table;
+	bool has_head = false;
+
+	for (size_t i = 0; i < table->vhost_nr; i++) {
+		const struct hs_stat_vhost *sums = vhost_sums_of(report, table->vhosts[i]);
+
+		if (!has_any(sums, sizeof(*sums)))
+			continue;
+		if (!has_head)
+			fprintf(out, "\n%-16s %12s %12s %12s %12s\n", "vhost of", "tx kicks/s", "rx kicks/s",
+				"signals/s", "buffers/s");
+		has_head = true;
+		fprintf(out, "%-16.16s %12.1f %12.1f %12.1f %12.1f\n",
+			hs_stat_monitor_vm_name(report->monitor, table->vhosts[i]->tgid, table->vhosts[i]->tgid),
+			rate(report, sums->tx_kicks), rate(report, sums->rx_kicks), rate(report, sums->signals),
+			rate(report, sums->buffers));
+	}
+}
+
 static void print_taps(FILE *out, const struct hs_stat_report *report)
 {
 	const struct hs_stat_table *table = &report->monitor->table;
@@ -258,6 +285,7 @@ void hs_stat_report_print(FILE *out, const struct hs_stat_report *report)
 		print_line(out, report, lines[i]);
 	free(lines);
 	print_vcpus(out, report);
+	print_vhosts(out, report);
 	print_taps(out, report);
 }
 
@@ -342,6 +370,25 @@ static void add_vcpus(const struct hs_stat_report *report, json_object *document
 	}
 }
 
+static void add_vhosts(const struct hs_stat_report *report, json_object *document)
+{
+	const struct hs_stat_table *table = &report->monitor->table;
+	json_object *rows = hs_json_add_array(document, "vhosts");
+
+	for (size_t i = 0; i < table->vhost_nr; i++) {
+		const struct hs_stat_vhost_line *line = table->vhosts[i];
+		const struct hs_stat_vhost *sums = vhost_sums_of(report, line);
+		json_object *row = hs_json_append_object(rows);
+
+		hs_json_add_string(row, "vm", hs_stat_monitor_vm_name(report->monitor, line->tgid, line->tgid));
+		hs_json_add_u64(row, "tgid", line->tgid);
+		hs_json_add_u64(row, "tx_kicks", sums->tx_kicks);
+		hs_json_add_u64(row, "rx_kicks", sums->rx_kicks);
+		hs_json_add_u64(row, "signals", sums->signals);
+		hs_json_add_u64(row, "buffers", sums->buffers);
+	}
+}
+
 static void add_taps(const struct hs_stat_report *report, json_object *document)
 {
 	const struct hs_stat_table *table = &report->monitor->table;
@@ -397,6 +444,7 @@ json_object *hs_stat_report_to_json(const struct hs_stat_report *report)
 		add_line(report, rows, lines[i]);
 	free(lines);
 	add_vcpus(report, document);
+	add_vhosts(report, document);
 	add_taps(report, document);
 	add_missing(report, document);
 	return document;

@@ -29,7 +29,6 @@ struct hs_stat_source {
 	size_t link_nr;
 	struct hs_stat_missing missing[PROGRAM_NR_MAX];
 	size_t missing_nr;
-	bool knows_vendor; /* the types of kvm_intel or kvm_amd */
 };
 
 static int on_libbpf_print(enum libbpf_print_level level, const char *format, va_list args)
@@ -51,6 +50,16 @@ static void copy_event(const struct bpf_program *program, char *event, size_t ev
 	snprintf(event, event_bytes, "%.*s", kind ? (int)(kind - name) : (int)strlen(name), name);
 }
 
+static bool is_fentry(const struct bpf_program *program)
+{
+	return !strncmp(bpf_program__section_name(program), "fentry/", strlen("fentry/"));
+}
+
+static bool is_kprobe(const struct bpf_program *program)
+{
+	return bpf_program__type(program) == BPF_PROG_TYPE_KPROBE;
+}
+
 static bool is_classic(const struct bpf_program *program)
 {
 	return bpf_program__type(program) == BPF_PROG_TYPE_TRACEPOINT;
@@ -61,38 +70,37 @@ static void btf_scoped(struct btf **btf)
 	btf__free(*btf);
 }
 
-static bool has_struct(struct btf *vmlinux, const char *module, const char *name)
+/* Whether the kernel or that module describes a type or function of that name. */
+static bool has_type(struct btf *vmlinux, const char *module, const char *name, uint32_t kind)
 {
 	scoped(btf) struct btf *btf = NULL;
 
-	if (btf__find_by_name_kind(vmlinux, name, BTF_KIND_STRUCT) > 0)
+	if (btf__find_by_name_kind(vmlinux, name, kind) > 0)
 		return true;
 	btf = btf__load_module_btf(module, vmlinux);
 	if (libbpf_get_error(btf))
 		btf = NULL;
-	return btf && btf__find_by_name_kind(btf, name, BTF_KIND_STRUCT) > 0;
+	return btf && btf__find_by_name_kind(btf, name, kind) > 0;
 }
 
-static void find_vendor(struct hs_stat_source *source)
+/*
+ * Whether the program can be loaded here. The exit reason is read from the vendor module's structures, else given by
+ * the classic tracepoint; fentry needs to know its function.
+ */
+static bool is_loadable(const struct bpf_program *program, struct btf *vmlinux, bool with_fentry)
 {
-	scoped(btf) struct btf *vmlinux = btf__load_vmlinux_btf();
+	const char *name = bpf_program__name(program), *function = strchr(bpf_program__section_name(program), '/');
+	bool knows_vendor;
 
-	if (libbpf_get_error(vmlinux))
-		vmlinux = NULL;
-	source->knows_vendor =
-		vmlinux && (has_struct(vmlinux, "kvm_intel", "vcpu_vmx") || has_struct(vmlinux, "kvm_amd", "vcpu_svm"));
-}
-
-/* The exit reason is read from the vendor module's structures, or given by the classic tracepoint. */
-static bool is_right_exit(const struct hs_stat_source *source, const struct bpf_program *program)
-{
-	const char *name = bpf_program__name(program);
-
-	if (!strcmp(name, "on_kvm_exit"))
-		return source->knows_vendor;
-	if (!strcmp(name, "on_kvm_exit__tp"))
-		return !source->knows_vendor;
-	return true;
+	if (is_fentry(program))
+		return with_fentry && vmlinux &&
+		       (has_type(vmlinux, "vhost_net", function + 1, BTF_KIND_FUNC) ||
+			has_type(vmlinux, "vhost", function + 1, BTF_KIND_FUNC));
+	if (strncmp(name, "on_kvm_exit", strlen("on_kvm_exit")) != 0)
+		return true;
+	knows_vendor = vmlinux && (has_type(vmlinux, "kvm_intel", "vcpu_vmx", BTF_KIND_STRUCT) ||
+				   has_type(vmlinux, "kvm_amd", "vcpu_svm", BTF_KIND_STRUCT));
+	return knows_vendor != is_classic(program);
 }
 
 static int explain(char *reason, size_t reason_bytes, int err)
@@ -107,21 +115,34 @@ static int explain(char *reason, size_t reason_bytes, int err)
 	return err == -ENOMEM ? err : -EOPNOTSUPP;
 }
 
-static int load(struct hs_stat_source *source, const struct hs_stat_source_config *config)
+static int load_with(struct hs_stat_source *source, const struct hs_stat_source_config *config, struct btf *vmlinux,
+		     bool with_fentry)
 {
 	struct bpf_program *program;
-	int err;
 
-	find_vendor(source);
+	hsbpf_stat__destroy(take(source->bpf));
 	source->bpf = hsbpf_stat__open();
 	if (!source->bpf)
-		return explain(config->reason, config->reason_bytes, -errno);
+		return -errno;
 	source->bpf->rodata->host_wide = config->host_wide;
 	bpf_object__for_each_program(program, source->bpf->obj)
 	{
-		bpf_program__set_autoload(program, is_right_exit(source, program));
+		bpf_program__set_autoload(program, is_loadable(program, vmlinux, with_fentry));
 	}
-	err = hsbpf_stat__load(source->bpf);
+	return hsbpf_stat__load(source->bpf);
+}
+
+/* libbpf loads all or nothing. A kernel that has the functions may still refuse fentry: kprobes then. */
+static int load(struct hs_stat_source *source, const struct hs_stat_source_config *config)
+{
+	scoped(btf) struct btf *vmlinux = btf__load_vmlinux_btf();
+	int err;
+
+	if (libbpf_get_error(vmlinux))
+		vmlinux = NULL;
+	err = load_with(source, config, vmlinux, true);
+	if (err)
+		err = load_with(source, config, vmlinux, false);
 	return err ? explain(config->reason, config->reason_bytes, err) : 0;
 }
 
@@ -147,28 +168,43 @@ static struct bpf_link *attach_classic(const struct bpf_program *program, const 
 	return link;
 }
 
+static const char *why_not(const struct bpf_program *program, int err, char *text, size_t text_bytes)
+{
+	if (err != -ENOENT && err != -EOPNOTSUPP)
+		snprintf(text, text_bytes, "%s", strerror(-err));
+	else if (is_kprobe(program))
+		snprintf(text, text_bytes, "the module vhost_net is not loaded, or this kernel has no kprobes");
+	else
+		snprintf(text, text_bytes, "this kernel has no tracepoint of that name");
+	return text;
+}
+
+/* The alternatives of an event stand one after the other; the last one's reason is told when none attaches. */
 static int attach(struct hs_stat_source *source, const struct hs_stat_source_config *config)
 {
 	struct bpf_program *program;
+	char attached[48] = "";
 	int err = 0;
 
 	bpf_object__for_each_program(program, source->bpf->obj)
 	{
-		struct hs_stat_missing *missing = &source->missing[source->missing_nr];
+		struct hs_stat_missing missing;
 		struct bpf_link *link;
 
-		if (!bpf_program__autoload(program))
+		copy_event(program, missing.event, sizeof(missing.event));
+		if (!bpf_program__autoload(program) || !strcmp(missing.event, attached))
 			continue;
-		copy_event(program, missing->event, sizeof(missing->event));
-		link = is_classic(program) ? attach_classic(program, missing->event) : bpf_program__attach(program);
+		link = is_classic(program) ? attach_classic(program, missing.event) : bpf_program__attach(program);
 		if (link) {
 			source->links[source->link_nr++] = link;
+			strcpy(attached, missing.event);
 			continue;
 		}
 		err = -errno;
-		snprintf(missing->reason, sizeof(missing->reason), "%s",
-			 err == -ENOENT ? "this kernel has no tracepoint of that name" : strerror(-err));
-		source->missing_nr++;
+		if (is_fentry(program)) /* its kprobe comes next */
+			continue;
+		why_not(program, err, missing.reason, sizeof(missing.reason));
+		source->missing[source->missing_nr++] = missing;
 	}
 	if (source->link_nr)
 		return 0;
@@ -279,6 +315,9 @@ int hs_stat_source_read(const struct hs_stat_source *source, struct hs_stat_snap
 	if (!err)
 		err = READ_MAP(source->bpf->maps.times, struct hs_stat_time_row, &snapshot->times, &snapshot->time_nr);
 	if (!err)
+		err = READ_MAP(source->bpf->maps.vhosts, struct hs_stat_vhost_row, &snapshot->vhosts,
+			       &snapshot->vhost_nr);
+	if (!err)
 		err = READ_MAP(source->bpf->maps.taps, struct hs_stat_tap_row, &snapshot->taps, &snapshot->tap_nr);
 	if (err)
 		return hs_fail(err, "cannot read the counters:");
@@ -298,6 +337,11 @@ void hs_stat_source_forget(struct hs_stat_source *source, const struct hs_stat_s
 			bpf_map_delete_elem(bpf_map__fd(source->bpf->maps.times), &snapshot->times[i].key);
 	}
 	bpf_map_delete_elem(bpf_map__fd(source->bpf->maps.vcpus), &tid);
+}
+
+void hs_stat_source_forget_vhost(struct hs_stat_source *source, uint32_t tgid)
+{
+	bpf_map_delete_elem(bpf_map__fd(source->bpf->maps.vhosts), &tgid);
 }
 
 void hs_stat_source_stop(struct hs_stat_source *source)
@@ -330,6 +374,7 @@ void hs_stat_snapshot_clear(struct hs_stat_snapshot *snapshot)
 	free(snapshot->counts);
 	free(snapshot->times);
 	free(snapshot->vcpus);
+	free(snapshot->vhosts);
 	free(snapshot->taps);
 	*snapshot = (struct hs_stat_snapshot){ 0 };
 }

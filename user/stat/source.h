@@ -42,6 +42,11 @@ struct hs_stat_vcpu_row {
 	struct hs_stat_vcpu value;
 };
 
+struct hs_stat_vhost_row {
+	uint32_t tgid;
+	struct hs_stat_vhost value;
+};
+
 struct hs_stat_tap_row {
 	struct hs_tap_key key;
 	struct hs_tap_value value;
@@ -56,10 +61,12 @@ struct hs_stat_snapshot {
 	size_t time_nr;
 	struct hs_stat_vcpu_row *vcpus;
 	size_t vcpu_nr;
+	struct hs_stat_vhost_row *vhosts;
+	size_t vhost_nr;
 	struct hs_stat_tap_row *taps;
 	size_t tap_nr;
-	uint64_t no_room[HS_STAT_KIND_NR + 1]; /* events whose row found no room, by kind; last: threads */
-	uint64_t missed;		       /* runs that the kernel left out */
+	uint64_t no_room[HS_STAT_NO_ROOM_NR];
+	uint64_t missed; /* runs that the kernel left out */
 };
 
 /*
@@ -80,6 +87,9 @@ int hs_stat_source_read(const struct hs_stat_source *source, struct hs_stat_snap
 
 /* Removes the rows of a thread that has ended. `snapshot` tells which there are. */
 void hs_stat_source_forget(struct hs_stat_source *source, const struct hs_stat_snapshot *snapshot, uint32_t tid);
+
+/* The same of a process's vhost. */
+void hs_stat_source_forget_vhost(struct hs_stat_source *source, uint32_t tgid);
 
 /* Detaches: when this returns the counts are final. */
 void hs_stat_source_stop(struct hs_stat_source *source);

@@ -305,6 +305,41 @@ static int update_vcpu(struct hs_stat_table *table, const struct hs_stat_vcpu_ro
 	return row->value.exit_ns && (is_final || row->value.has_ended) ? add_open_exit(table, row) : 0;
 }
 
+static struct hs_stat_vhost_line *vhost_of(struct hs_stat_table *table, uint32_t tgid)
+{
+	struct hs_stat_vhost_line *vhost;
+
+	for (size_t i = 0; i < table->vhost_nr; i++) {
+		if (table->vhosts[i]->tgid == tgid)
+			return table->vhosts[i];
+	}
+	vhost = calloc(1, sizeof(*vhost));
+	if (!vhost)
+		return NULL;
+	vhost->tgid = tgid;
+	if (append((void ***)&table->vhosts, &table->vhost_nr, vhost)) {
+		free(vhost);
+		return NULL;
+	}
+	return vhost;
+}
+
+static int update_vhost(struct hs_stat_table *table, const struct hs_stat_vhost_row *row)
+{
+	struct hs_stat_vhost_line *vhost = vhost_of(table, row->tgid);
+	const struct hs_stat_vhost *now = &row->value;
+
+	if (!vhost)
+		return -ENOMEM;
+#define ADD(member) add_sum(now->member, &vhost->last.member, &vhost->interval.member, &vhost->total.member)
+	ADD(tx_kicks);
+	ADD(rx_kicks);
+	ADD(signals);
+	ADD(buffers);
+#undef ADD
+	return 0;
+}
+
 static int update_tap(struct hs_stat_table *table, const struct hs_stat_tap_row *row)
 {
 	struct hs_stat_tap_line *tap = tap_of(table, &row->key);
@@ -345,6 +380,8 @@ int hs_stat_table_update(struct hs_stat_table *table, const struct hs_stat_snaps
 
 		err = line ? add_time(line, &snapshot->times[i].value) : -ENOMEM;
 	}
+	for (size_t i = 0; i < snapshot->vhost_nr && !err; i++)
+		err = update_vhost(table, &snapshot->vhosts[i]);
 	for (size_t i = 0; i < snapshot->tap_nr && !err; i++)
 		err = update_tap(table, &snapshot->taps[i]);
 	memcpy(table->no_room, snapshot->no_room, sizeof(table->no_room));
@@ -359,6 +396,8 @@ void hs_stat_table_begin(struct hs_stat_table *table)
 		zero(&table->lines[i]->interval);
 	for (size_t i = 0; i < table->vcpu_nr; i++)
 		table->vcpus[i]->interval = (struct hs_stat_vcpu_sums){ 0 };
+	for (size_t i = 0; i < table->vhost_nr; i++)
+		table->vhosts[i]->interval = (struct hs_stat_vhost){ 0 };
 	for (size_t i = 0; i < table->tap_nr; i++)
 		table->taps[i]->interval = (struct hs_tap_value){ 0 };
 }
@@ -377,6 +416,14 @@ void hs_stat_table_forget(struct hs_stat_table *table, uint32_t tid)
 	}
 }
 
+void hs_stat_table_forget_vhost(struct hs_stat_table *table, uint32_t tgid)
+{
+	for (size_t i = 0; i < table->vhost_nr; i++) {
+		if (table->vhosts[i]->tgid == tgid)
+			table->vhosts[i]->last = (struct hs_stat_vhost){ 0 };
+	}
+}
+
 void hs_stat_table_forget_tap(struct hs_stat_table *table, const struct hs_tap_key *key)
 {
 	for (size_t i = 0; i < table->tap_nr; i++) {
@@ -389,8 +436,10 @@ uint64_t hs_stat_table_uncounted(const struct hs_stat_table *table)
 {
 	uint64_t sum = table->missed;
 
-	for (size_t i = 0; i < HS_STAT_KIND_NR; i++)
-		sum += table->no_room[i];
+	for (size_t i = 0; i < HS_STAT_NO_ROOM_NR; i++) {
+		if (i != HS_STAT_NO_ROOM_THREAD) /* its events have rows all the same */
+			sum += table->no_room[i];
+	}
 	return sum;
 }
 
@@ -411,10 +460,13 @@ void hs_stat_table_clear(struct hs_stat_table *table)
 	}
 	for (size_t i = 0; i < table->vcpu_nr; i++)
 		free(table->vcpus[i]);
+	for (size_t i = 0; i < table->vhost_nr; i++)
+		free(table->vhosts[i]);
 	for (size_t i = 0; i < table->tap_nr; i++)
 		free(table->taps[i]);
 	free(table->lines);
 	free(table->vcpus);
+	free(table->vhosts);
 	free(table->taps);
 	*table = (struct hs_stat_table){ 0 };
 }

@@ -39,6 +39,11 @@ struct hs_stat_vcpu_line {
 	struct hs_stat_vcpu_sums interval, total, last;
 };
 
+struct hs_stat_vhost_line {
+	uint32_t tgid;
+	struct hs_stat_vhost interval, total, last;
+};
+
 struct hs_stat_tap_line {
 	struct hs_tap_key key;
 	struct hs_tap_value interval, total, last;
@@ -50,11 +55,13 @@ struct hs_stat_table {
 	size_t line_nr;
 	struct hs_stat_vcpu_line **vcpus;
 	size_t vcpu_nr;
+	struct hs_stat_vhost_line **vhosts;
+	size_t vhost_nr;
 	struct hs_stat_tap_line **taps;
 	size_t tap_nr;
 	void *line_index, *vcpu_index;	     /* tsearch(3) trees */
 	uint64_t start_ns, begin_ns, end_ns; /* CLOCK_BOOTTIME: of all time, of the interval, of the last snapshot */
-	uint64_t no_room[HS_STAT_KIND_NR + 1], missed; /* of all time */
+	uint64_t no_room[HS_STAT_NO_ROOM_NR], missed; /* of all time */
 };
 
 /* The interval begins anew, at the last snapshot. */
@@ -75,7 +82,8 @@ void hs_stat_table_set_cpu(struct hs_stat_table *table, uint32_t tid, uint64_t c
 /* The thread has ended and its rows are gone from the kernel: the number may come back as another thread. */
 void hs_stat_table_forget(struct hs_stat_table *table, uint32_t tid);
 
-/* The same of an interface. */
+/* The same of a process's vhost, and of an interface. */
+void hs_stat_table_forget_vhost(struct hs_stat_table *table, uint32_t tgid);
 void hs_stat_table_forget_tap(struct hs_stat_table *table, const struct hs_tap_key *key);
 
 /* The vCPU of a thread, also of one that has ended; NULL when it is not known. */

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * vhost-net counted by VM: kicks of the guest, interrupts to it, buffers given back. There are no tracepoints; fentry,
+ * else kprobe. Handlers run in vhost's worker threads, of which a VM may have several: the counters are atomic.
+ */
+#include "bpf/stat/stat.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+struct hs_stat_vhosts {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, u32);
+	__type(value, struct hs_stat_vhost);
+};
+
+struct hs_stat_vhosts vhosts SEC(".maps");
+
+/* A worker has its VM's memory, before Linux 6.4 (6e890c5d5021 "vhost: use vhost_tasks for worker threads") as a kernel
+ * thread, later as a thread of the process. */
+static __always_inline u32 owner_tgid(void)
+{
+	const struct task_struct *task = (const void *)bpf_get_current_task();
+	u32 tgid = BPF_CORE_READ(task, mm, owner, tgid);
+
+	return tgid ?: bpf_get_current_pid_tgid() >> 32;
+}
+
+/* The counters of the VM that the current worker serves; NULL when it is not watched, or without room (counted). */
+static __always_inline struct hs_stat_vhost *vhost_of(void)
+{
+	u32 tgid = owner_tgid();
+	struct hs_stat_vhost none = {}, *counters;
+
+	if (!host_wide && !bpf_map_lookup_elem(&tgids, &tgid))
+		return NULL;
+	counters = bpf_map_lookup_elem(&vhosts, &tgid);
+	if (counters)
+		return counters;
+	bpf_map_update_elem(&vhosts, &tgid, &none, BPF_NOEXIST);
+	counters = bpf_map_lookup_elem(&vhosts, &tgid);
+	if (!counters)
+		__sync_fetch_and_add(&no_room[HS_STAT_NO_ROOM_VHOST], 1);
+	return counters;
+}
+
+#define COUNT(member, number)                                                                                          \
+	({                                                                                                             \
+		struct hs_stat_vhost *counters_ = vhost_of();                                                          \
+                                                                                                                       \
+		if (counters_)                                                                                         \
+			__sync_fetch_and_add(&counters_->member, number);                                              \
+		0;                                                                                                     \
+	})
+
+SEC("fentry/handle_tx_kick")
+int BPF_PROG(on_handle_tx_kick)
+{
+	return COUNT(tx_kicks, 1);
+}
+
+SEC("kprobe/handle_tx_kick")
+int BPF_KPROBE(on_handle_tx_kick__kprobe)
+{
+	return COUNT(tx_kicks, 1);
+}
+
+SEC("fentry/handle_rx_kick")
+int BPF_PROG(on_handle_rx_kick)
+{
+	return COUNT(rx_kicks, 1);
+}
+
+SEC("kprobe/handle_rx_kick")
+int BPF_KPROBE(on_handle_rx_kick__kprobe)
+{
+	return COUNT(rx_kicks, 1);
+}
+
+SEC("fentry/vhost_signal")
+int BPF_PROG(on_vhost_signal)
+{
+	return COUNT(signals, 1);
+}
+
+SEC("kprobe/vhost_signal")
+int BPF_KPROBE(on_vhost_signal__kprobe)
+{
+	return COUNT(signals, 1);
+}
+
+SEC("fentry/vhost_add_used_and_signal_n")
+int BPF_PROG(on_vhost_add_used_and_signal_n, const void *dev, const void *vq, const void *heads, u32 count)
+{
+	return COUNT(buffers, count);
+}
+
+SEC("kprobe/vhost_add_used_and_signal_n")
+int BPF_KPROBE(on_vhost_add_used_and_signal_n__kprobe, const void *dev, const void *vq, const void *heads, u32 count)
+{
+	return COUNT(buffers, count);
+}
