@@ -229,14 +229,24 @@ static int report_vcpus(const struct hs_exits *exits, const struct hs_report *re
 static void note_untimed(const struct hs_exits_untimed *untimed, const struct hs_report *report, const char *what,
 			 json_object *document, FILE *out)
 {
-	uint64_t all = untimed->no_entry + untimed->at_end + untimed->lost + untimed->stepped_back;
+	const struct {
+		uint64_t count;
+		const char *why;
+	} reasons[] = {
+		{ untimed->at_end, "still open at the end" },
+		{ untimed->lost, "interrupted by loss" },
+		{ untimed->no_entry, "followed by another without an entry" },
+		{ untimed->stepped_back, "with an entry of an earlier time" },
+	};
+	char text[256];
+	int len = 0;
 
-	if (all)
-		hs_report_note(report, document, out,
-			       "%" PRIu64 " %s have no time: %" PRIu64 " still open at the end, %" PRIu64
-			       " interrupted by loss, %" PRIu64 " followed by another without an entry, %" PRIu64
-			       " with an entry of an earlier time",
-			       all, what, untimed->at_end, untimed->lost, untimed->no_entry, untimed->stepped_back);
+	for (size_t i = 0; i < HS_ARRAY_SIZE(reasons); i++)
+		if (reasons[i].count)
+			len += snprintf(text + len, sizeof(text) - (size_t)len, "%s%" PRIu64 " %s", len ? ", " : "",
+					reasons[i].count, reasons[i].why);
+	if (len)
+		hs_report_note(report, document, out, "%s without a time: %s", what, text);
 }
 
 static void untimed_to_json(const struct hs_exits_untimed *untimed, json_object *document, const char *key)
@@ -263,9 +273,9 @@ static void add_notes(const struct hs_exits *exits, const struct hs_report *repo
 			       "The trace has no kvm_entry, so no exit has a time; record both.");
 	else if (!has_exits)
 		hs_report_note(report, document, out, "The trace has no VM exits in this stretch.");
-	note_untimed(&exits->untimed, report, "exits", document, out);
+	note_untimed(&exits->untimed, report, "Exits", document, out);
 	if (has_entries)
-		note_untimed(&exits->user_untimed, report, "stays in user space", document, out);
+		note_untimed(&exits->user_untimed, report, "Stays in user space", document, out);
 }
 
 int hs_exits_report(const struct hs_exits *exits, const struct hs_report *report, FILE *out)

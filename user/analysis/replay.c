@@ -129,7 +129,7 @@ static int read_trace(struct replay *replay)
 	int more = 0, err = 0;
 
 	while (!err && (more = hs_ctf_reader_next(replay->reader, &record)) > 0) {
-		if (record.header->ts > report->end_ns)
+		if (record.header->ts >= report->end_ns)
 			break;
 		report->records++;
 		report->seen[record.header->id]++;

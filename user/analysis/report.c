@@ -224,7 +224,7 @@ void hs_report_note(const struct hs_report *report, json_object *document, FILE 
 	else if (report->format == HS_REPORT_CSV)
 		hs_info("%s", text);
 	else
-		fprintf(out, "%s\n", text);
+		fprintf(out, "\n%s\n", text);
 }
 
 /* ---- cells ------------------------------------------------------------------------------------- */

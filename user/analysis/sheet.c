@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/unit.h"
-
 #define CELL_BYTES 128
 #define ROWS_MIN 16
 
@@ -114,6 +112,23 @@ int hs_sheet_sort(struct hs_sheet *sheet, const char *key)
 }
 
 /* ---- text -------------------------------------------------------------------------------------- */
+/* Three digits that count, so that a column can be read down. */
+static const char *format_ns(char *text, uint64_t ns)
+{
+	static const char *const units[] = { "us", "ms", "s" };
+	double value = (double)ns / 1e3;
+	unsigned int unit = 0;
+
+	if (ns < 1000) {
+		snprintf(text, CELL_BYTES, "%" PRIu64 " ns", ns);
+		return text;
+	}
+	for (; value >= 999.5 && unit < 2; unit++)
+		value /= 1e3;
+	snprintf(text, CELL_BYTES, "%.*f %s", value < 9.995 ? 2 : value < 99.95 ? 1 : 0, value, units[unit]);
+	return text;
+}
+
 static const char *format_text_cell(const struct hs_column *column, const struct hs_cell *cell, char *text)
 {
 	if (!cell->is_known)
@@ -125,7 +140,7 @@ static const char *format_text_cell(const struct hs_column *column, const struct
 		snprintf(text, CELL_BYTES, "%" PRIu64, cell->number);
 		return text;
 	case HS_CELL_NS:
-		return hs_format_ns(text, CELL_BYTES, cell->number);
+		return format_ns(text, cell->number);
 	case HS_CELL_RATE:
 		snprintf(text, CELL_BYTES, "%.1f", cell->real);
 		return text;

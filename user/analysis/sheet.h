@@ -16,7 +16,7 @@
 enum hs_cell_kind {
 	HS_CELL_TEXT,
 	HS_CELL_COUNT,
-	HS_CELL_NS,    /* text "1.2 ms"; CSV and JSON whole ns */
+	HS_CELL_NS,    /* text "1.20 ms"; CSV and JSON whole ns */
 	HS_CELL_RATE,  /* per second */
 	HS_CELL_SHARE, /* in percent */
 	HS_CELL_SECONDS,
