@@ -15,6 +15,9 @@ wall() { local start end; start=$(date +%s.%N); "$@" >"$work/out" 2>&1 || { cat 
 echo "== parser of QEMU's IOMMU log (aim: 300 MB/s on one core)"
 "$B/tests/bench/bench_qemulog"
 
+echo "== hsbpf report on a synthetic trace (aim: 1 M records/s)"
+"$B/tests/bench/bench_report"
+
 echo "== collect --l2vm 1, --iperf3time $SECONDS_, against the bare script (aim: ratio 1.0 or less, better 0.7)"
 "$B/hsbpf" collect --dry-run -o "$work/warm" >/dev/null
 kernel=$(ls -d "${HSBPF_CACHE:-/var/cache/hsbpf}"/kernels/* 2>/dev/null | head -1 || true)
