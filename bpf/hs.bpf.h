@@ -50,7 +50,6 @@ struct hs_lost {
 /* Nothing of it is used here: it is pinned beside the rings. */
 struct hs_about_map {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
 	__type(key, u32);
 	__type(value, struct hs_about);

@@ -473,7 +473,7 @@ static void test_each_loss_is_told_with_its_cpu_and_time(void **state)
 	write_packet(fixture, 1, 9, 0, NULL);
 	RANGE(0, UINT64_MAX, &losses, 10, 15, 20, 30, 40, 50);
 	assert_int_equal(losses.nr, 3);
-	expect_loss(&losses, 0, &(struct hs_ctf_loss){ 0, 0, 20, .events = 2 });
+	expect_loss(&losses, 0, &(struct hs_ctf_loss){ 0, 10, 20, .events = 2 });
 	expect_loss(&losses, 1, &(struct hs_ctf_loss){ 0, 30, 40, .events = 3 });
 	expect_loss(&losses, 2, &(struct hs_ctf_loss){ 1, 50, 50, .events = 9 });
 	RANGE(21, 29, &losses, );

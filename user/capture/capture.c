@@ -15,10 +15,12 @@
 #include "base/cpulist.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "base/loop.h"
 #include "bpf/hsbpf.skel.h"
 #include "bpf/shared.h"
 #include "capture/capture.h"
 #include "capture/drain.h"
+#include "capture/pin.h"
 #include "timeline/clock.h"
 
 #define RING_BYTES_DEFAULT (8u << 20)
@@ -37,8 +39,10 @@ struct hs_capture {
 	uint32_t cpu_nr;
 	uint32_t ring_nr;
 	struct hs_cpulist online; /* those have a ring */
-	const char *machine;
-	int fill_fd; /* epoll over the wake ring */
+	char machine[64];
+	struct hs_pin *pin; /* NULL: not pinned */
+	uint64_t start_ns;  /* CLOCK_BOOTTIME; no record is earlier */
+	int fill_fd;	    /* epoll over the wake ring */
 	struct hs_tap_key *taps;
 	size_t tap_nr;
 	bool is_stopped;
@@ -139,10 +143,10 @@ static int prepare_maps(void *ctx, struct hsbpf_bpf *bpf)
 	return 0;
 }
 
-static int open_writer(const char *dir, const char *machine, struct hs_ctf_writer **out)
+static int open_writer(const struct hs_capture *capture, const char *dir, struct hs_ctf_writer **out)
 {
 	struct hs_clock_sample now;
-	struct hs_ctf_writer_config config = { .dir = dir, .machine = machine };
+	struct hs_ctf_writer_config config = { .dir = dir, .machine = capture->machine, .start_ns = capture->start_ns };
 
 	hs_clock_sample_take(&now);
 	config.clock_offset_ns = now.real_ns - now.boot_ns;
@@ -176,10 +180,64 @@ static int open_parts(struct hs_capture *capture, const struct hs_capture_config
 	err = hs_probes_attach(capture->probes, reason, reason_bytes);
 	if (err || capture->flight)
 		return err;
-	err = open_writer(config->trace_dir, config->machine, &capture->writer);
+	err = open_writer(capture, config->trace_dir, &capture->writer);
 	if (err)
 		snprintf(reason, reason_bytes, "%s", hs_log_last_error());
 	return err;
+}
+
+static int describe(const struct hs_capture *capture, const char *trace_dir)
+{
+	struct hs_about about = {
+		.magic = HS_ABOUT_MAGIC,
+		.schema = HS_EVENTS_SCHEMA,
+		.event_id_nr = HS_EVENT_ID_NR,
+		.cpu_nr = capture->cpu_nr,
+		.slot_nr = capture->ring_nr << capture->slot_bits,
+		.overwriting = capture->flight,
+		.pid = (uint32_t)getpid(),
+		.start_boot_ns = capture->start_ns,
+	};
+	scoped(mem) char *absolute = trace_dir ? realpath(trace_dir, NULL) : strdup("");
+	struct hs_clock_sample now;
+	uint32_t key = 0;
+
+	if (!absolute)
+		return -errno;
+	if (strlen(absolute) >= sizeof(about.trace_dir))
+		return -ENAMETOOLONG;
+	strcpy((char *)about.trace_dir, absolute);
+	strcpy((char *)about.machine, capture->machine);
+	hs_clock_sample_take(&now);
+	about.clock_offset_ns = now.real_ns - now.boot_ns;
+	if (bpf_map_update_elem(bpf_map__fd(hs_probes_bpf(capture->probes)->maps.about), &key, &about, BPF_ANY))
+		return -errno;
+	return 0;
+}
+
+static int pin_maps(const struct hs_capture *capture)
+{
+	struct hsbpf_bpf *bpf = hs_probes_bpf(capture->probes);
+	struct bpf_map *maps[] = { bpf->maps.slots, bpf->maps.controls, bpf->maps.lost, bpf->maps.about };
+	int err = 0;
+
+	for (size_t i = 0; i < HS_ARRAY_SIZE(maps) && !err; i++)
+		err = hs_pin_add(capture->pin, bpf_map__name(maps[i]), bpf_map__fd(maps[i]));
+	return err;
+}
+
+static void pin(struct hs_capture *capture, const struct hs_capture_config *config)
+{
+	int err = describe(capture, capture->flight ? NULL : config->trace_dir);
+
+	if (!err)
+		err = hs_pin_open(config->pin, &capture->pin);
+	if (!err)
+		err = pin_maps(capture);
+	if (!err)
+		return;
+	hs_warn("the rings are not pinned (%s): a recorder that is killed loses what is in them", strerror(-err));
+	hs_pin_free(take(capture->pin));
 }
 
 int hs_capture_open(const struct hs_capture_config *config, struct hs_capture **out)
@@ -193,13 +251,16 @@ int hs_capture_open(const struct hs_capture_config *config, struct hs_capture **
 		return -ENOMEM;
 	capture->fill_fd = -1;
 	capture->flight = config->flight;
-	capture->machine = config->machine;
+	snprintf(capture->machine, sizeof(capture->machine), "%s", config->machine);
+	capture->start_ns = hs_now_ns();
 	capture->slot_bits = slot_bits_of(config->ring_bytes);
 	err = find_cpus(capture);
 	if (!err)
 		err = open_parts(capture, config, reason, reason_bytes);
 	if (err)
 		return err;
+	if (config->pin)
+		pin(capture, config);
 	*out = take(capture);
 	return 0;
 }
@@ -297,7 +358,7 @@ int hs_capture_snapshot(struct hs_capture *capture, const char *dir, struct hs_c
 	scoped(hs_ctf_writer) struct hs_ctf_writer *writer = NULL;
 	const struct hs_ctf_writer_counts *written;
 	uint64_t overwritten = 0;
-	int err = capture->flight ? open_writer(dir, capture->machine, &writer) : -EINVAL;
+	int err = capture->flight ? open_writer(capture, dir, &writer) : -EINVAL;
 
 	if (err)
 		return err;
@@ -316,6 +377,7 @@ void hs_capture_free(struct hs_capture *capture)
 		return;
 	/* Programs first: they write into the rings. */
 	hs_probes_free(capture->probes);
+	hs_pin_free(capture->pin);
 	hs_rings_unmap(&capture->rings);
 	if (capture->woken)
 		munmap(capture->woken, sysconf(_SC_PAGESIZE));

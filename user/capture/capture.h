@@ -25,6 +25,11 @@ struct hs_capture_config {
 	 */
 	bool flight;
 	size_t ring_bytes; /* per CPU, rounded up to a power of two; 0: 8 MiB */
+	/*
+	 * Pins the rings under that name (letters, digits, '-', '_'), so that hs_salvage() finds what a killed recorder
+	 * left. NULL: not. Where it cannot be done a warning says so and the capture goes on without.
+	 */
+	const char *pin;
 	struct hs_event_set events;
 	bool host_wide; /* events of every process, not only of watched ones */
 	char *reason;	/* gets one line when opening fails; may be NULL */

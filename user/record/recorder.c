@@ -18,6 +18,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/proc.h"
+#include "record/last.h"
 #include "timeline/clock_json.h"
 
 #define DRAIN_PERIOD_NS 10000000ull
@@ -234,10 +235,12 @@ static int watch_vms(struct hs_recorder *recorder)
 static int open_capture(struct hs_recorder *recorder)
 {
 	scoped(mem) char *dir = hs_format("%s/trace/host", recorder->config.dir);
+	scoped(mem) char *pin = hs_format("record-%d", getpid());
 	char reason[256] = "";
 	struct hs_capture_config capture = {
 		.trace_dir = dir,
 		.machine = "host",
+		.pin = pin,
 		.ring_bytes = recorder->config.ring_bytes,
 		.events = recorder->config.events,
 		.host_wide = !recorder->config.vms.count,
@@ -362,6 +365,8 @@ static int open_parts(struct hs_recorder *recorder)
 
 	if (!err)
 		err = make_dir(recorder);
+	if (!err)
+		hs_last_save(recorder->config.dir);
 	if (!err)
 		err = open_capture(recorder);
 	if (!err)

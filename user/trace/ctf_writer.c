@@ -23,6 +23,14 @@
 /* How far back a late record may move. Interrupts displace records by one or two; this is for bad guests. */
 #define SORT_REACH 1024
 
+/* Bytes of a record by event id, 0 where there is none: all that the hot path wants of the event table. */
+static const uint8_t record_bytes[HS_EVENT_ID_NR] = {
+#define EVENT(id, system, name, doc) [id] = sizeof(struct hs_event_##name),
+#define FIELD_AS(type, member, name, format, doc)
+#define END_EVENT(name)
+#include "trace_events/events.def"
+};
+
 struct stream {
 	int fd; /* -1 before the first packet */
 	uint64_t bytes;
@@ -40,6 +48,7 @@ struct hs_ctf_writer {
 	struct hs_ctf_info info;
 	struct hs_ctf_writer_counts counts;
 	bool write_failed; /* said already */
+	uint64_t start_ns;
 
 	struct stream *streams;
 	uint32_t stream_nr;
@@ -51,6 +60,7 @@ struct hs_ctf_writer {
 	uint32_t record_nr;
 	uint64_t newest_ts; /* of its records and of what is written */
 	uint32_t *starts;
+	uint32_t by_id[HS_EVENT_ID_NR]; /* its records */
 	uint8_t *buffer;
 };
 
@@ -109,6 +119,7 @@ int hs_ctf_writer_open(const struct hs_ctf_writer_config *config, struct hs_ctf_
 	if (!writer)
 		return -ENOMEM;
 	writer->dir_fd = -1;
+	writer->start_ns = config->start_ns;
 	writer->buffer = malloc(PACKET_BYTES + COPY_BYTES);
 	writer->starts = malloc(RECORDS_MAX * sizeof(*writer->starts));
 	if (!writer->buffer || !writer->starts)
@@ -135,7 +146,7 @@ static int grow_streams(struct hs_ctf_writer *writer, uint32_t stream_nr)
 	if (!streams)
 		return -ENOMEM;
 	for (uint32_t i = writer->stream_nr; i < stream_nr; i++)
-		streams[i] = (struct stream){ .fd = -1 };
+		streams[i] = (struct stream){ .fd = -1, .last_ts = writer->start_ns };
 	writer->streams = streams;
 	writer->stream_nr = stream_nr;
 	return 0;
@@ -156,6 +167,7 @@ int hs_ctf_writer_begin(struct hs_ctf_writer *writer, uint32_t cpu)
 	writer->cpu = cpu;
 	writer->used = sizeof(struct hs_ctf_packet);
 	writer->record_nr = 0;
+	memset(writer->by_id, 0, sizeof(writer->by_id));
 	writer->newest_ts = writer->stream->last_ts;
 	return 0;
 }
@@ -201,22 +213,6 @@ static int put_packet(struct hs_ctf_writer *writer, uint32_t used)
 	return err;
 }
 
-static void count_lost(struct hs_ctf_writer *writer, uint32_t record_nr)
-{
-	for (uint32_t i = 0; i < record_nr; i++)
-		writer->counts.disk_lost[record_at(writer, i)->id]++;
-}
-
-static void count_recorded(struct hs_ctf_writer *writer, uint32_t record_nr)
-{
-	for (uint32_t i = 0; i < record_nr; i++) {
-		uint16_t id = record_at(writer, i)->id;
-
-		writer->counts.recorded[id]++;
-		writer->stream->recorded[id]++;
-	}
-}
-
 static void say_once(struct hs_ctf_writer *writer, int err)
 {
 	if (!writer->write_failed)
@@ -228,7 +224,8 @@ static void packet_failed(struct hs_ctf_writer *writer, uint32_t record_nr, int 
 {
 	say_once(writer, err);
 	writer->stream->disk_lost += record_nr;
-	count_lost(writer, record_nr);
+	for (uint16_t id = 0; id < HS_EVENT_ID_NR; id++)
+		writer->counts.disk_lost[id] += writer->by_id[id];
 	if (record_nr) /* a packet that says so later needs a time */
 		writer->stream->last_ts = record_at(writer, record_nr - 1)->ts;
 }
@@ -259,6 +256,8 @@ static int put_first_packet(struct hs_ctf_writer *writer, const struct hs_ctf_pa
 	struct hs_ctf_packet packet = *next;
 	int err;
 
+	if (writer->start_ns)
+		packet.timestamp_begin = writer->start_ns;
 	packet.timestamp_end = packet.timestamp_begin;
 	packet.content_bits = packet.packet_bits = sizeof(packet) * 8ull;
 	packet.events_discarded = 0;
@@ -272,7 +271,7 @@ static int put_first_packet(struct hs_ctf_writer *writer, const struct hs_ctf_pa
 	return 0;
 }
 
-/* Writes the first `record_nr` records, which take the first `used` bytes. */
+/* Writes the first `record_nr` records, which take the first `used` bytes and are those of by_id. */
 static int flush(struct hs_ctf_writer *writer, uint32_t record_nr, uint32_t used)
 {
 	struct stream *stream = writer->stream;
@@ -298,7 +297,10 @@ static int flush(struct hs_ctf_writer *writer, uint32_t record_nr, uint32_t used
 		packet_failed(writer, record_nr, err);
 		return err;
 	}
-	count_recorded(writer, record_nr);
+	for (uint16_t id = 0; id < HS_EVENT_ID_NR; id++) {
+		writer->counts.recorded[id] += writer->by_id[id];
+		stream->recorded[id] += writer->by_id[id];
+	}
 	stream->bytes += used;
 	stream->packets++;
 	stream->last_ts = packet.timestamp_end;
@@ -313,12 +315,17 @@ static void flush_full(struct hs_ctf_writer *writer)
 	uint32_t kept = SORT_REACH, written = writer->record_nr - kept;
 	uint32_t kept_start = writer->starts[written], move = kept_start - sizeof(struct hs_ctf_packet);
 
+	for (uint32_t i = written; i < writer->record_nr; i++)
+		writer->by_id[record_at(writer, i)->id]--;
 	flush(writer, written, kept_start);
 	memmove(writer->buffer + sizeof(struct hs_ctf_packet), writer->buffer + kept_start, writer->used - kept_start);
 	for (uint32_t i = 0; i < kept; i++)
 		writer->starts[i] = writer->starts[written + i] - move;
 	writer->record_nr = kept;
 	writer->used -= move;
+	memset(writer->by_id, 0, sizeof(writer->by_id));
+	for (uint32_t i = 0; i < kept; i++)
+		writer->by_id[record_at(writer, i)->id]++;
 }
 
 /* Where a record of time ts belongs: after everything that is not later. */
@@ -378,21 +385,22 @@ static void add_newest(struct hs_ctf_writer *writer, const struct hs_event_heade
 int hs_ctf_writer_add(struct hs_ctf_writer *writer, const void *record, uint32_t bytes)
 {
 	const struct hs_event_header *header = record;
-	const struct hs_event *event;
+	uint32_t size;
 
-	if (bytes < sizeof(*header))
+	if (bytes < sizeof(*header) || header->id >= HS_EVENT_ID_NR)
 		return -EBADMSG;
-	event = hs_event_find(header->id);
-	if (!event || bytes < event->size)
+	size = record_bytes[header->id];
+	if (!size || bytes < size)
 		return -EBADMSG;
-	if (writer->used + event->size > PACKET_BYTES)
+	if (writer->used + size > PACKET_BYTES)
 		flush_full(writer);
 	if (header->ts >= writer->newest_ts)
-		add_newest(writer, header, event->size, bytes);
+		add_newest(writer, header, size, bytes);
 	else
-		add_late(writer, header, event->size);
+		add_late(writer, header, size);
+	writer->by_id[header->id]++;
 	writer->record_nr++;
-	writer->used += event->size;
+	writer->used += size;
 	return 0;
 }
 

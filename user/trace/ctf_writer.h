@@ -17,6 +17,7 @@ struct hs_ctf_writer_config {
 	const char *dir;	 /* made (with 0755) if its parent exists; its old stream files are refused */
 	const char *machine;	 /* host, l1, l2-0, ... */
 	int64_t clock_offset_ns; /* the machine's CLOCK_REALTIME - CLOCK_BOOTTIME */
+	uint64_t start_ns; /* no record is earlier; a loss at the very begin is said to be after it. 0: not known */
 };
 
 struct hs_ctf_writer_counts {
