@@ -209,6 +209,9 @@ int BPF_PROG(on_kvm_entry, const struct kvm_vcpu *vcpu)
 		if (row)
 			time_note(row, now - state->user_ns);
 	}
+	/* SVM tells nothing of an exit that it handles at once: the guest goes on. */
+	if (state->entry_ns)
+		state->guest_ns += now - state->entry_ns;
 	state->exit_ns = state->user_ns = 0;
 	state->entry_ns = now;
 	state->entries++;
@@ -233,6 +236,9 @@ int BPF_PROG(on_kvm_userspace_exit, u32 reason)
 		return 0;
 	state->user_ns = bpf_ktime_get_ns();
 	state->user_reason = reason;
+	if (state->entry_ns)
+		state->guest_ns += state->user_ns - state->entry_ns;
+	state->entry_ns = 0;
 	return 0;
 }
 

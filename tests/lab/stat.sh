@@ -73,6 +73,9 @@ else
 	skip "hsbpf stat of a VM" "KVM cannot run the tiny guest here"
 fi
 
+run "$hsbpf" stat --json -o "$work/document" -- echo words of the command
+equal "--out keeps both apart" "$(cat "$work/out") $(jq .total "$work/document")" "words of the command true"
+fails "a file that cannot be written" 1 "cannot write $work/no/file" "$hsbpf" stat -o "$work/no/file" -- true
 run "$hsbpf" stat -- bash -c 'exit 7'
 equal "the command's exit code" "$status" 7
 run "$hsbpf" stat -d 100ms -- sleep 100

@@ -24,6 +24,7 @@ struct stat_config {
 	uint64_t interval_ns, duration_ns;
 	uint32_t count;
 	int sort;
+	const char *out;
 	bool json, jsonl, csv, verbose;
 };
 
@@ -44,6 +45,8 @@ static const struct hs_opt options[] = {
 	HS_OPT(struct stat_config, jsonl, "jsonl", 0, HS_OPT_FLAG, NULL, NULL,
 	       "print each table and the total as a document of one line"),
 	HS_OPT(struct stat_config, csv, "csv", 0, HS_OPT_FLAG, NULL, NULL, "print comma-separated values"),
+	HS_OPT(struct stat_config, out, "out", 'o', HS_OPT_STR, "FILE", NULL,
+	       "print into this file, apart from what the command prints"),
 	HS_OPT(struct stat_config, verbose, "verbose", 'v', HS_OPT_FLAG, NULL, NULL, "say every step"),
 	HS_OPT_END,
 };
@@ -53,6 +56,7 @@ struct stat {
 	struct hs_loop *loop;
 	struct hs_stat_monitor *monitor;
 	struct hs_watch tick, child;
+	FILE *out;
 	char *const *argv;
 	pid_t command;
 	int command_status, err;
@@ -74,13 +78,13 @@ static void print(const struct stat *stat, bool is_total)
 		       json_object_to_json_string_ext(document, stat->config->jsonl ? JSON_C_TO_STRING_NOSLASHESCAPE
 										    : HS_JSON_PRINT_FLAGS));
 	} else if (stat->config->csv) {
-		hs_stat_report_print_csv(stdout, &report);
+		hs_stat_report_print_csv(stat->out, &report);
 	} else {
 		if (stat->printed)
-			putchar('\n');
-		hs_stat_report_print(stdout, &report);
+			fputc('\n', stat->out);
+		hs_stat_report_print(stat->out, &report);
 	}
-	fflush(stdout);
+	fflush(stat->out);
 }
 
 static void on_tick(void *ctx, uint32_t events)
@@ -216,7 +220,7 @@ static int count(struct stat *stat)
 		return err;
 	stat->next_ns = stat->argv ? UINT64_MAX : now_ns + config->interval_ns - tick_ns / 2;
 	if (config->csv)
-		hs_stat_report_print_csv_header(stdout);
+		hs_stat_report_print_csv_header(stat->out);
 	err = hs_loop_until(stat->loop, is_over, stat, config->duration_ns ? now_ns + config->duration_ns : 0);
 	hs_loop_close(stat->loop, &stat->tick);
 	end_command(stat);
@@ -240,6 +244,7 @@ static int run(void *config_ptr, int argc, char **argv)
 	struct hs_stat_monitor_config watched = { .vms = config->vms, .taps = config->taps };
 	scoped(hs_loop) struct hs_loop *loop = NULL;
 	scoped(hs_stat_monitor) struct hs_stat_monitor *monitor = NULL;
+	scoped(file) FILE *out = NULL;
 	struct stat stat = { .config = config, .tick = HS_WATCH_NONE, .child = HS_WATCH_NONE };
 	int err;
 
@@ -249,11 +254,17 @@ static int run(void *config_ptr, int argc, char **argv)
 	}
 	if (config->verbose)
 		hs_log_set_level(HS_LOG_DBG);
+	if (config->out) {
+		out = fopen(config->out, "we");
+		if (!out)
+			return hs_fail(-errno, "cannot write %s:", config->out);
+	}
 	err = hs_loop_open(&loop);
 	if (!err)
 		err = hs_stat_monitor_open(&watched, &monitor);
 	if (err)
 		return err;
+	stat.out = out ? out : stdout;
 	stat.loop = loop;
 	stat.monitor = monitor;
 	stat.argv = argc ? argv : NULL;

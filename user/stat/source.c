@@ -355,8 +355,8 @@ void hs_stat_source_stop(struct hs_stat_source *source)
 
 const struct hs_stat_missing *hs_stat_source_missing(const struct hs_stat_source *source, size_t *missing_nr)
 {
-	*missing_nr = source->missing_nr;
-	return source->missing;
+	*missing_nr = source ? source->missing_nr : 0;
+	return source ? source->missing : NULL;
 }
 
 void hs_stat_source_free(struct hs_stat_source *source)

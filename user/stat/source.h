@@ -94,6 +94,7 @@ void hs_stat_source_forget_vhost(struct hs_stat_source *source, uint32_t tgid);
 /* Detaches: when this returns the counts are final. */
 void hs_stat_source_stop(struct hs_stat_source *source);
 
+/* What cannot be counted here and why; nothing without a source. */
 const struct hs_stat_missing *hs_stat_source_missing(const struct hs_stat_source *source, size_t *missing_nr);
 
 void hs_stat_source_free(struct hs_stat_source *source);

@@ -32,9 +32,11 @@ uint64_t hs_stat_sums_percentile(const struct hs_stat_sums *sums, double percent
 
 	if (!sums->buckets || !sums->timed)
 		return 0;
+	if (wanted >= sums->timed)
+		return sums->max_ns;
 	for (uint32_t i = 0; i < HS_STAT_BUCKET_NR; i++) {
 		seen += sums->buckets[i];
-		if (seen <= wanted && seen < sums->timed)
+		if (seen <= wanted)
 			continue;
 		hs_stat_bucket_range(i, &from, &to);
 		middle = from + (to - from) / 2;
