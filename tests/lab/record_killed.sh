@@ -1,0 +1,105 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# A recorder that is killed, at every stage of its writing: what its trace holds and what the next one saves as last/
+# are together exactly what a guest produced. And what becomes of a deleted folder and a disk that has room again.
+. tests/lib/tap.sh
+kvmgen=$PWD/build/tests/bench/kvmgen
+if ! "$kvmgen" 10 >/dev/null 2>&1; then
+	skip "a killed recorder" "KVM cannot run the tiny guest here"
+	plan
+	exit 0
+fi
+
+# start DIR OPTION...: a recorder in $recorder that records already
+start() {
+	local dir=$1
+	shift
+	"$hsbpf" record -o "$dir" "$@" >"$work/out" 2>"$work/err" &
+	recorder=$!
+	until_true 10 test -s "$dir/record.json" || note "$(cat "$work/err")"
+}
+# events DIR: how many kvm_pio babeltrace2 finds there
+events() { babeltrace2 "$1/trace/host" 2>"$work/complaints" | grep -c ' kvm_pio:'; }
+discarded() { grep -oE 'Tracer discarded [0-9]+' "$work/complaints" | awk '{sum += $3} END {print sum + 0}'; }
+sum() { jq --arg event "$2" --arg what "$3" '[.events[] | select(.event == $event) | .[$what]] | add // 0' "$1/record.json"; }
+pinned() { find /run/hsbpf/.bpf/hsbpf /sys/fs/bpf/hsbpf -mindepth 1 2>/dev/null; }
+
+start "$work/stopped"
+kill -STOP $recorder
+"$kvmgen" 40000 >/dev/null
+kill -KILL $recorder
+wait $recorder 2>/dev/null
+run "$hsbpf" record -o "$work/next" -- true
+equal "the next recording goes on as ever" "$status" 0
+check "it says what it saved" grep -qE "a recorder \(process $recorder\) was killed: its last [0-9]+ events are in $work/next/last" "$work/err"
+check "last/record.json fits its schema" tests/lib/schema.sh "$work/next/last/record.json"
+equal "killed before it wrote anything: everything is saved" "$(sum "$work/next/last" kvm_pio recorded)" 40000
+equal "and babeltrace2 finds it" "$(events "$work/next/last")" 40000
+equal "nothing stays pinned" "$(pinned)" ""
+run "$hsbpf" record -o "$work/after" -- true
+check "what was saved is not saved again" test ! -e "$work/after/last"
+
+# Killed while it drains: at another point of the file each time.
+for bytes in 1 100000 200000 300000 400000 600000; do
+	dir=$work/at$bytes
+	start "$dir"
+	kill -STOP $recorder
+	"$kvmgen" 60000 >/dev/null
+	kill -CONT $recorder
+	deadline=$((SECONDS + 20))
+	until [ "$(stat -c %s "$dir"/trace/host/cpu* 2>/dev/null | awk '{s += $1} END {print s + 0}')" -ge $bytes ] ||
+		[ $SECONDS -gt $deadline ]; do :; done
+	kill -KILL $recorder
+	wait $recorder 2>/dev/null
+	run "$hsbpf" record -o "$dir/next" -- true
+	before=$(events "$dir")
+	check "$bytes bytes written: the dead recorder's trace is whole" test ! -s "$work/complaints"
+	saved=0
+	[ ! -e "$dir/next/last" ] || saved=$(events "$dir/next/last")
+	equal "$bytes bytes written: in the trace + saved = produced ($before + $saved)" $((before + saved)) 60000
+done
+
+# Killed with losses: each is told once.
+start "$work/lossy" --buffer 4K
+"$kvmgen" 100000 >/dev/null
+kill -STOP $recorder
+"$kvmgen" 20000 >/dev/null
+kill -KILL $recorder
+wait $recorder 2>/dev/null
+run "$hsbpf" record -o "$work/lossy/next" -- true
+before=$(babeltrace2 "$work/lossy/trace/host" 2>"$work/complaints" | wc -l)
+before=$((before + $(discarded)))
+saved=$(babeltrace2 "$work/lossy/next/last/trace/host" 2>"$work/complaints" | wc -l)
+saved=$((saved + $(discarded)))
+equal "with losses: recorded + lost, before and after ($before + $saved) = produced" $((before + saved)) $((2 * 120000 + 2))
+
+# A folder that somebody deletes.
+start "$work/deleted"
+"$kvmgen" 20000 >/dev/null
+rm -r "$work/deleted"
+"$kvmgen" 20000 >/dev/null
+kill -INT $recorder
+wait $recorder
+equal "a deleted folder is said once" "$(grep -c 'cannot write the trace of host' "$work/err")" 1
+
+# A disk that is full, and then has room.
+mkdir "$work/disk"
+mount -t tmpfs -o size=3M tmpfs "$work/disk"
+start "$work/disk/r"
+head -c 1500000 /dev/zero >"$work/disk/ballast"
+"$kvmgen" 100000 >/dev/null
+rm "$work/disk/ballast"
+"$kvmgen" 10000 >/dev/null
+kill -INT $recorder
+wait $recorder
+equal "a full disk is no end" $? 0
+for event in kvm_pio:110000 kvm_userspace_exit:110002; do
+	name=${event%:*}
+	equal "$name: recorded + not on disk + lost = produced" \
+		$(($(sum "$work/disk/r" $name recorded) + $(sum "$work/disk/r" $name disk_lost) + $(sum "$work/disk/r" $name ring_lost))) "${event#*:}"
+done
+equal "what is on the disk is what is counted" "$(events "$work/disk/r")" "$(sum "$work/disk/r" kvm_pio recorded)"
+check "after the room came back recording went on" test "$(sum "$work/disk/r" kvm_pio recorded)" -gt 10000
+check "some did not fit" test "$(sum "$work/disk/r" kvm_pio disk_lost)" -gt 0
+umount "$work/disk"
+plan
