@@ -128,6 +128,38 @@ static void test_time_stepping_back_is_no_time(void **state)
 	hs_cpus_clear(&cpus);
 }
 
+/* On CPU 0, from one thread to another. */
+#define SWITCH(time, prev, prev_is, next)                                                                              \
+	STEP("sched_switch", time, prev, { "prev_pid", prev }, { "prev_state", prev_is }, { "next_pid", next })
+#define WAKEUP(time, tid) STEP("sched_wakeup", time, 1, { "pid", tid })
+#define ASLEEP 1
+#define OTHER_TID 9999
+
+static void test_scheduler_tells_steal_from_halted(void **state)
+{
+	struct hs_cpus cpus;
+
+	(void)state;
+	analyse(&cpus, STEPS(ENTRY(100, 0), EXIT(200, 0, SVM_NPF), /* preempted in KVM */
+			     SWITCH(210, TID(TGID, 0), 0, OTHER_TID), SWITCH(260, OTHER_TID, 0, TID(TGID, 0)),
+			     ENTRY(270, 0), EXIT(300, 0, SVM_HLT), /* polls, sleeps, waits for the CPU */
+			     SWITCH(305, TID(TGID, 0), ASLEEP, 0), WAKEUP(1305, TID(TGID, 0)),
+			     SWITCH(1325, 0, 0, TID(TGID, 0)), ENTRY(1330, 0), EXIT(1340, 0, SVM_NPF)));
+	expect(vcpu_of(&cpus, TGID, 0), 100 + 30 + 10, 10 + 10 + 5 + 5, 0, 1000, 50 + 20);
+	assert_true(cpus.has_sched);
+	hs_cpus_clear(&cpus);
+}
+
+static void test_threads_that_run_no_vcpu_are_nobodys(void **state)
+{
+	struct hs_cpus cpus;
+
+	(void)state;
+	analyse(&cpus, STEPS(SWITCH(100, 50, 0, 51), SWITCH(200, 51, ASLEEP, 50), WAKEUP(300, 51)));
+	assert_int_equal(cpus.vcpus.count, 0);
+	hs_cpus_clear(&cpus);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -139,6 +171,10 @@ int main(void)
 		cmocka_unit_test(test_vms_with_the_same_vcpu_numbers_stay_apart),
 		cmocka_unit_test(test_time_stepping_back_is_no_time),
 	};
+	const struct CMUnitTest sched_tests[] = {
+		cmocka_unit_test(test_scheduler_tells_steal_from_halted),
+		cmocka_unit_test(test_threads_that_run_no_vcpu_are_nobodys),
+	};
 
-	return RUN_TESTS("cpus", tests);
+	return RUN_TESTS("cpus", tests) + RUN_TESTS_IF("sched_switch", "cpus: scheduler", sched_tests);
 }

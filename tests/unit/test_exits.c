@@ -285,6 +285,20 @@ static void test_user_exits_alone_count_without_times(void **state)
 	hs_exits_clear(&exits);
 }
 
+/* As recorded with --min-exit: neither kvm_exit nor kvm_entry. */
+static void test_long_exits_bring_their_time_along(void **state)
+{
+	struct hs_exits exits;
+
+	(void)state;
+	analyse(&exits, STEPS(STEP("kvm_exit_long", 5000, TID(TGID, 1), { "tgid", TGID }, { "vcpu_id", 1 },
+				   { "isa", 2 }, { "exit_reason", SVM_NPF }, { "duration_ns", 900 })));
+	expect_row(&exits, 1, SVM_NPF, 1, 1, 900);
+	assert_int_equal(exits.long_exits, 1);
+	assert_int_equal(vcpu_of(&exits, TGID, 1)->host_ns, 900);
+	hs_exits_clear(&exits);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -303,6 +317,9 @@ int main(void)
 		cmocka_unit_test(test_thread_gets_its_vcpu_number_also_afterwards),
 		cmocka_unit_test(test_user_exits_alone_count_without_times),
 	};
+	const struct CMUnitTest long_tests[] = {
+		cmocka_unit_test(test_long_exits_bring_their_time_along),
+	};
 
-	return RUN_TESTS("exits", tests);
+	return RUN_TESTS("exits", tests) + RUN_TESTS_IF("kvm_exit_long", "exits: long", long_tests);
 }

@@ -15,6 +15,11 @@ struct state {
 	bool is_known, has_entries;
 };
 
+/* The scheduler's fields that are needed, as the kernel calls them. */
+enum { PREV_PID, PREV_STATE, NEXT_PID };
+static const char *const switch_fields[] = { "prev_pid", "prev_state", "next_pid", NULL };
+static const char *const wakeup_fields[] = { "pid", NULL };
+
 int hs_cpus_start(struct hs_cpus *cpus, const struct hs_scope *scope, const struct hs_vm_list *vms)
 {
 	*cpus = (struct hs_cpus){
@@ -22,6 +27,8 @@ int hs_cpus_start(struct hs_cpus *cpus, const struct hs_scope *scope, const stru
 		.vcpus.value_bytes = sizeof(struct hs_cpus_row),
 		.pcpus.value_bytes = sizeof(struct hs_cpus_row),
 		.states.value_bytes = sizeof(struct state),
+		.sched_switch = hs_bound_find("sched_switch", switch_fields),
+		.sched_wakeup = hs_bound_find("sched_wakeup", wakeup_fields),
 	};
 	return hs_threads_start(&cpus->threads, vms);
 }
@@ -119,25 +126,32 @@ static struct state *get_state(struct hs_cpus *cpus, uint32_t tid, uint32_t tgid
 	return state;
 }
 
-/* The thread of a record: it runs, on that CPU. NULL without memory. */
-static struct state *see(struct hs_cpus *cpus, const struct hs_event_header *record, uint32_t tgid, uint32_t cpu)
+/* The thread runs on that CPU from now on. 0 or -ENOMEM. */
+static int arrive_on(struct hs_cpus *cpus, struct state *state, uint32_t cpu)
 {
-	struct state *state = get_state(cpus, record->tid, tgid);
 	struct hs_cpus_row *row;
 
-	if (!state || account(cpus, state, record->ts))
-		return NULL;
-	if (hs_scope_has(&cpus->scope, tgid, state->vcpu, cpu)) {
+	if (hs_scope_has(&cpus->scope, state->tgid, state->vcpu, cpu)) {
 		row = get_vcpu(cpus, state);
 		if (!row)
-			return NULL;
+			return -ENOMEM;
 		row->records++;
 		row->migrations += state->is_known && state->cpu != cpu;
 	}
 	state->cpu = cpu;
-	state->off = ON_CPU;
 	state->is_known = true;
-	return state;
+	return 0;
+}
+
+/* The thread of a record: it runs, on that CPU. NULL without memory. */
+static struct state *see(struct hs_cpus *cpus, const struct hs_event_header *record, uint32_t tgid, uint32_t cpu)
+{
+	struct state *state = get_state(cpus, record->tid, tgid);
+
+	if (!state || account(cpus, state, record->ts))
+		return NULL;
+	state->off = ON_CPU;
+	return arrive_on(cpus, state, cpu) ? NULL : state;
 }
 
 static struct state *see_vcpu(struct hs_cpus *cpus, const struct hs_event_header *record, uint32_t tgid, uint32_t vcpu,
@@ -197,6 +211,53 @@ static int on_userspace_exit(struct hs_cpus *cpus, const struct hs_event_kvm_use
 	return 0;
 }
 
+/* A thread that made a KVM record before; of others nobody asked. */
+static struct state *find_known(const struct hs_cpus *cpus, uint64_t tid)
+{
+	struct state *state = hs_keyed_find(&cpus->states, (struct hs_key){ .code = (uint32_t)tid });
+
+	return state && state->is_known ? state : NULL;
+}
+
+/* 0: preempted, or gave way; in the text of the tracepoint a preempted one has TASK_REPORT_MAX (linux/sched.h). */
+static bool is_runnable(uint64_t prev_state)
+{
+	return prev_state == 0 || prev_state == 0x100;
+}
+
+static int on_switch(struct hs_cpus *cpus, const struct hs_event_header *record, uint32_t cpu)
+{
+	struct state *prev = find_known(cpus, hs_bound_get(&cpus->sched_switch, record, PREV_PID));
+	struct state *next = find_known(cpus, hs_bound_get(&cpus->sched_switch, record, NEXT_PID));
+	int err = 0;
+
+	cpus->has_sched = true;
+	if (prev) {
+		err = account(cpus, prev, record->ts);
+		prev->off =
+			is_runnable(hs_bound_get(&cpus->sched_switch, record, PREV_STATE)) ? OFF_RUNNABLE : OFF_BLOCKED;
+	}
+	if (next && !err) {
+		err = account(cpus, next, record->ts);
+		next->off = ON_CPU;
+		if (!err)
+			err = arrive_on(cpus, next, cpu);
+	}
+	return err;
+}
+
+static int on_wakeup(struct hs_cpus *cpus, const struct hs_event_header *record)
+{
+	struct state *state = find_known(cpus, hs_bound_get(&cpus->sched_wakeup, record, 0));
+	int err;
+
+	if (!state || state->off != OFF_BLOCKED)
+		return 0;
+	err = account(cpus, state, record->ts);
+	state->off = OFF_RUNNABLE;
+	return err;
+}
+
 int hs_cpus_add(struct hs_cpus *cpus, const struct hs_event_header *record, uint32_t cpu)
 {
 	switch (record->id) {
@@ -207,7 +268,9 @@ int hs_cpus_add(struct hs_cpus *cpus, const struct hs_event_header *record, uint
 	case HS_EVENT_kvm_userspace_exit:
 		return on_userspace_exit(cpus, (const void *)record, cpu);
 	}
-	return 0;
+	if (record->id == cpus->sched_switch.id)
+		return on_switch(cpus, record, cpu);
+	return record->id == cpus->sched_wakeup.id ? on_wakeup(cpus, record) : 0;
 }
 
 void hs_cpus_add_loss(struct hs_cpus *cpus, const struct hs_ctf_loss *loss)

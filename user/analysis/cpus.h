@@ -8,6 +8,7 @@
 #ifndef HS_ANALYSIS_CPUS_H
 #define HS_ANALYSIS_CPUS_H
 
+#include "analysis/bound.h"
 #include "analysis/keyed.h"
 #include "analysis/scope.h"
 #include "analysis/threads.h"
@@ -38,6 +39,7 @@ struct hs_cpus {
 	struct hs_keyed pcpus; /* struct hs_cpus_row by tgid and code = CPU: never HALTED nor STEAL */
 	struct hs_keyed states;
 	struct hs_holes holes;
+	struct hs_bound sched_switch, sched_wakeup;
 	uint64_t stepped_back; /* periods that end before they begin */
 	bool has_sched;	       /* the trace tells when threads are off their CPU */
 };

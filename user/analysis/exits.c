@@ -13,6 +13,10 @@ struct user_stay {
 	uint64_t since_ns, token;
 };
 
+/* kvm_exit_long stands for an exit and its entry, at the entry: recorded instead of both when only long ones are. */
+enum { LONG_TGID, LONG_VCPU, LONG_ISA, LONG_REASON, LONG_DURATION };
+static const char *const long_fields[] = { "tgid", "vcpu_id", "isa", "exit_reason", "duration_ns", NULL };
+
 int hs_exits_start(struct hs_exits *exits, const struct hs_scope *scope, const struct hs_vm_list *vms)
 {
 	*exits = (struct hs_exits){
@@ -20,6 +24,7 @@ int hs_exits_start(struct hs_exits *exits, const struct hs_scope *scope, const s
 		.rows.value_bytes = sizeof(struct hs_exits_row),
 		.vcpus.value_bytes = sizeof(struct hs_exits_vcpu),
 		.threads_in_user.value_bytes = sizeof(struct user_stay),
+		.exit_long = hs_bound_find("kvm_exit_long", long_fields),
 	};
 	return hs_threads_start(&exits->threads, vms);
 }
@@ -161,6 +166,33 @@ static int on_entry_record(struct hs_exits *exits, const struct hs_event_kvm_ent
 	return err;
 }
 
+static int on_long_exit(struct hs_exits *exits, const struct hs_event_header *record, uint32_t cpu)
+{
+	const struct hs_bound *bound = &exits->exit_long;
+	struct hs_key key = { .tgid = (uint32_t)hs_bound_get(bound, record, LONG_TGID),
+			      .vcpu = (uint32_t)hs_bound_get(bound, record, LONG_VCPU),
+			      .kind = (uint32_t)hs_bound_get(bound, record, LONG_ISA),
+			      .code = (uint32_t)hs_bound_get(bound, record, LONG_REASON) };
+	uint64_t length_ns = hs_bound_get(bound, record, LONG_DURATION);
+	struct hs_exits_vcpu *vcpu = arrive(exits, record, key.tgid, key.vcpu);
+	struct hs_exits_row *row;
+
+	if (!vcpu)
+		return -ENOMEM;
+	if (!hs_scope_has(&exits->scope, key.tgid, key.vcpu, cpu))
+		return 0;
+	row = get_row(exits, key);
+	if (!row)
+		return -ENOMEM;
+	row->count++;
+	vcpu->exits++;
+	exits->exits++;
+	exits->long_exits++;
+	vcpu->host_ns += length_ns > vcpu->user_in_exit_ns ? length_ns - vcpu->user_in_exit_ns : 0;
+	vcpu->user_in_exit_ns = 0;
+	return hs_histogram_add(&row->time, length_ns, 1);
+}
+
 static int on_userspace_exit(struct hs_exits *exits, const struct hs_event_kvm_userspace_exit *record, uint32_t cpu)
 {
 	uint32_t vcpu_id = hs_threads_vcpu(&exits->threads, record->header.tid);
@@ -197,7 +229,7 @@ int hs_exits_add(struct hs_exits *exits, const struct hs_event_header *record, u
 	case HS_EVENT_kvm_userspace_exit:
 		return on_userspace_exit(exits, (const void *)record, cpu);
 	}
-	return 0;
+	return record->id == exits->exit_long.id ? on_long_exit(exits, record, cpu) : 0;
 }
 
 void hs_exits_add_loss(struct hs_exits *exits, const struct hs_ctf_loss *loss)

@@ -10,6 +10,7 @@
 #ifndef HS_ANALYSIS_EXITS_H
 #define HS_ANALYSIS_EXITS_H
 
+#include "analysis/bound.h"
 #include "analysis/histogram.h"
 #include "analysis/keyed.h"
 #include "analysis/scope.h"
@@ -53,8 +54,10 @@ struct hs_exits {
 	struct hs_keyed vcpus; /* struct hs_exits_vcpu by tgid and vcpu */
 	struct hs_keyed threads_in_user;
 	struct hs_holes holes;
+	struct hs_bound exit_long;
 	struct hs_exits_untimed untimed, user_untimed;
 	uint64_t exits, user_exits;
+	uint64_t long_exits; /* of exits: from a recording of those above a length only */
 };
 
 /* `scope` is copied, what it points to and `vms` (may be NULL) are borrowed. 0 or -ENOMEM; clear in either case. */

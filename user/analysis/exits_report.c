@@ -261,14 +261,20 @@ static void untimed_to_json(const struct hs_exits_untimed *untimed, json_object 
 
 static void add_notes(const struct hs_exits *exits, const struct hs_report *report, json_object *document, FILE *out)
 {
-	bool has_exits = report->seen[HS_EVENT_kvm_exit], has_entries = report->seen[HS_EVENT_kvm_entry];
+	bool has_exits = exits->exits, has_entries = report->seen[HS_EVENT_kvm_entry];
 
+	if (exits->long_exits)
+		hs_report_note(report, document, out,
+			       "%" PRIu64
+			       " exits are from a recording of exits above a length (--min-exit): shorter ones "
+			       "are not in it, nor is guest time.",
+			       exits->long_exits);
 	if (!has_exits && exits->user_exits)
 		hs_report_note(
 			report, document, out,
 			"The trace has no kvm_exit: it was not recorded, or it does not fire on that kernel. Exits "
 			"to user space are all that is known, and their times only where kvm_entry was recorded.");
-	else if (has_exits && !has_entries)
+	else if (has_exits && !has_entries && !exits->long_exits)
 		hs_report_note(report, document, out,
 			       "The trace has no kvm_entry, so no exit has a time; record both.");
 	else if (!has_exits)

@@ -12,12 +12,19 @@ struct pending {
 	uint64_t accepted_ns, accepted_token;
 };
 
+/* The fields that are needed, as the kernel calls them; tgid is ours. */
+static const char *const eoi_fields[] = { "tgid", "vector", NULL };
+static const char *const accept_fields[] = { "tgid", "apicid", "vec", NULL };
+
 int hs_irqs_start(struct hs_irqs *irqs, const struct hs_scope *scope, const struct hs_vm_list *vms)
 {
 	*irqs = (struct hs_irqs){
 		.scope = *scope,
 		.rows.value_bytes = sizeof(struct hs_irqs_row),
 		.pending.value_bytes = sizeof(struct pending),
+		.eoi = hs_bound_find("kvm_eoi", eoi_fields),
+		.pv_eoi = hs_bound_find("kvm_pv_eoi", eoi_fields),
+		.accept = hs_bound_find("kvm_apic_accept_irq", accept_fields),
 	};
 	return hs_threads_start(&irqs->threads, vms);
 }
@@ -98,6 +105,50 @@ static int on_injection(struct hs_irqs *irqs, const struct hs_event_kvm_inj_virq
 	return err;
 }
 
+/* By the guest's write, or with paravirtual EOI by the host when it finds that the guest has done it. */
+static int on_eoi(struct hs_irqs *irqs, const struct hs_bound *eoi, const struct hs_event_header *record, uint32_t cpu)
+{
+	uint32_t tgid = (uint32_t)hs_bound_get(eoi, record, 0), vector = (uint32_t)hs_bound_get(eoi, record, 1);
+	uint32_t vcpu = hs_threads_vcpu(&irqs->threads, record->tid);
+	struct pending *pending;
+	struct hs_irqs_row *row;
+
+	if (!hs_scope_has(&irqs->scope, tgid, vcpu, cpu))
+		return 0;
+	irqs->eois++;
+	pending = get_pending(irqs, tgid, vcpu, vector);
+	if (!pending)
+		return -ENOMEM;
+	if (pending->in_service)
+		return end_service(irqs, pending, record->ts, true);
+	row = get_row(irqs, tgid, vcpu, HS_IRQS_VECTOR, vector);
+	if (!row)
+		return -ENOMEM;
+	row->lone_eois++;
+	return 0;
+}
+
+/*
+ * Whoever sends the interrupt makes this record; the APIC id is the number that user space created the vCPU with,
+ * which KVM calls vcpu_id. One more of a vector that waits already is the same interrupt.
+ */
+static int on_acceptance(struct hs_irqs *irqs, const struct hs_event_header *record)
+{
+	struct pending *pending = get_pending(irqs, (uint32_t)hs_bound_get(&irqs->accept, record, 0),
+					      (uint32_t)hs_bound_get(&irqs->accept, record, 1),
+					      (uint32_t)hs_bound_get(&irqs->accept, record, 2));
+
+	if (!pending)
+		return -ENOMEM;
+	irqs->accepted++;
+	if (pending->is_accepted)
+		return 0;
+	pending->is_accepted = true;
+	pending->accepted_ns = record->ts;
+	pending->accepted_token = hs_holes_start(&irqs->holes, record->ts);
+	return 0;
+}
+
 /* Lines and messages are the VM's, not a vCPU's. */
 static int on_line(struct hs_irqs *irqs, uint32_t tgid, enum hs_irqs_kind kind, uint32_t code, bool is_raised)
 {
@@ -141,7 +192,11 @@ int hs_irqs_add(struct hs_irqs *irqs, const struct hs_event_header *record, uint
 	case HS_EVENT_kvm_msi_set_irq:
 		return on_msi(irqs, (const void *)record);
 	}
-	return 0;
+	if (record->id == irqs->eoi.id)
+		return on_eoi(irqs, &irqs->eoi, record, cpu);
+	if (record->id == irqs->pv_eoi.id)
+		return on_eoi(irqs, &irqs->pv_eoi, record, cpu);
+	return record->id == irqs->accept.id ? on_acceptance(irqs, record) : 0;
 }
 
 void hs_irqs_add_loss(struct hs_irqs *irqs, const struct hs_ctf_loss *loss)

@@ -8,6 +8,7 @@
 #ifndef HS_ANALYSIS_IRQS_H
 #define HS_ANALYSIS_IRQS_H
 
+#include "analysis/bound.h"
 #include "analysis/histogram.h"
 #include "analysis/keyed.h"
 #include "analysis/scope.h"
@@ -40,6 +41,7 @@ struct hs_irqs {
 	struct hs_keyed rows; /* struct hs_irqs_row by tgid, vcpu, kind and code, as hs_scope.by says */
 	struct hs_keyed pending;
 	struct hs_holes holes;
+	struct hs_bound eoi, pv_eoi, accept;
 	uint64_t injections, eois, accepted;
 };
 
