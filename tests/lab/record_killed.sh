@@ -84,9 +84,9 @@ equal "a deleted folder is said once" "$(grep -c 'cannot write the trace of host
 
 # A disk that is full, and then has room.
 mkdir "$work/disk"
-mount -t tmpfs -o size=3M tmpfs "$work/disk"
+mount -t tmpfs -o size=8M tmpfs "$work/disk"
 start "$work/disk/r"
-head -c 1500000 /dev/zero >"$work/disk/ballast"
+head -c 6500000 /dev/zero >"$work/disk/ballast"
 "$kvmgen" 100000 >/dev/null
 rm "$work/disk/ballast"
 "$kvmgen" 10000 >/dev/null
