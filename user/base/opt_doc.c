@@ -74,15 +74,21 @@ static void print_man_option(FILE *out, const struct hs_opt *option)
 	fputs(".\n", out);
 }
 
+/* "-VERB" as roff has it, a hyphen for each space. */
+static void print_man_name(FILE *out, const char *name)
+{
+	if (*name)
+		fputs("\\-", out);
+	for (; *name; name++)
+		fputs(*name == ' ' ? "\\-" : (char[]){ *name, 0 }, out);
+}
+
 static void print_man_head(FILE *out, const char *name, const char *what)
 {
-	fprintf(out, ".TH HSBPF%s%s 1 \"\" \"hsbpf %s\" \"User Commands\"\n.SH NAME\nhsbpf", *name ? "\\-" : "", name,
-		HS_VERSION);
-	if (*name) {
-		fputs("\\-", out);
-		for (; *name; name++)
-			fputs(*name == ' ' ? "\\-" : (char[]){ *name, 0 }, out);
-	}
+	fputs(".TH HSBPF", out);
+	print_man_name(out, name);
+	fprintf(out, " 1 \"\" \"hsbpf %s\" \"User Commands\"\n.SH NAME\nhsbpf", HS_VERSION);
+	print_man_name(out, name);
 	fputs(" \\- ", out);
 	print_roff(out, what);
 	fputc('\n', out);
