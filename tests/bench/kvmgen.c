@@ -2,12 +2,15 @@
 /*
  * A KVM guest of a dozen bytes that makes an exactly known number of events: N times `out` to port 0x80, so N
  * kvm_pio and N + 1 kvm_userspace_exit (the last is hlt). The yardstick for loss and for cost per event.
- * Usage: kvmgen N. Prints "io=N ns=TIME cpu_ns=TIME"; exit code 4 when KVM cannot be used here. One thread.
+ * Usage: kvmgen N [wait]; with "wait" the VM is
+ * there and its vCPU starts at the first byte on stdin. Prints "io=N ns=TIME cpu_ns=TIME"; exit code 4 when KVM cannot
+ * be used here. One thread.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/kvm.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,7 +87,7 @@ static int64_t run(int vcpu, const struct kvm_run *state)
 	}
 }
 
-static int64_t generate(int kvm, uint32_t out_nr, struct used_time *time)
+static int64_t generate(int kvm, uint32_t out_nr, bool waits, struct used_time *time)
 {
 	int vm = ioctl(kvm, KVM_CREATE_VM, 0), vcpu, size, err;
 	const struct kvm_run *state;
@@ -106,6 +109,8 @@ static int64_t generate(int kvm, uint32_t out_nr, struct used_time *time)
 	err = set_registers(vcpu);
 	if (err)
 		return err;
+	if (waits && getchar() == EOF)
+		return -ECANCELED;
 	time->wall_ns = now_ns(CLOCK_MONOTONIC);
 	time->cpu_ns = now_ns(CLOCK_THREAD_CPUTIME_ID);
 	made = run(vcpu, state);
@@ -116,13 +121,14 @@ static int64_t generate(int kvm, uint32_t out_nr, struct used_time *time)
 
 int main(int argc, char **argv)
 {
-	long out_nr = argc == 2 ? atol(argv[1]) : 0;
+	bool waits = argc == 3 && !strcmp(argv[2], "wait");
+	long out_nr = argc == 2 || waits ? atol(argv[1]) : 0;
 	struct used_time time = { 0 };
 	int64_t made;
 	int kvm;
 
 	if (out_nr < 1 || out_nr > UINT32_MAX) {
-		fprintf(stderr, "usage: kvmgen N   (N: events to make, at least 1)\n");
+		fprintf(stderr, "usage: kvmgen N [wait]   (N: events to make, at least 1)\n");
 		return 2;
 	}
 	kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
@@ -130,7 +136,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "kvmgen: cannot open /dev/kvm: %s\n", strerror(errno));
 		return EXIT_NO_KVM;
 	}
-	made = generate(kvm, out_nr, &time);
+	made = generate(kvm, out_nr, waits, &time);
 	if (made < 0) {
 		fprintf(stderr, "kvmgen: KVM cannot run the guest: %s\n", strerror((int)-made));
 		return EXIT_NO_KVM;

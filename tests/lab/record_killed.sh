@@ -10,25 +10,41 @@ if ! "$kvmgen" 10 >/dev/null 2>&1; then
 	exit 0
 fi
 
-# start DIR OPTION...: a recorder in $recorder that records already
+# vm NUMBER OUTS: guest NUMBER is there and waits for go; other guests of this machine are not recorded
+vm() {
+	mkfifo "$work/go$1"
+	"$kvmgen" "$2" wait <>"$work/go$1" >/dev/null &
+	vms[$1]=$!
+	until_true 10 eval "ls -l /proc/${vms[$1]}/fd | grep -q kvm-vcpu"
+}
+# go NUMBER: runs it to its end
+go() {
+	echo >"$work/go$1"
+	wait "${vms[$1]}"
+	rm "$work/go$1"
+}
+# start DIR OPTION...: a recorder of all guests that are waiting, in $recorder; it records already
 start() {
-	local dir=$1
+	local dir=$1 options=() pid
 	shift
-	"$hsbpf" record -o "$dir" "$@" >"$work/out" 2>"$work/err" &
+	for pid in "${vms[@]}"; do options+=(--vm "$pid"); done
+	"$hsbpf" record -o "$dir" "${options[@]}" "$@" >"$work/out" 2>"$work/err" &
 	recorder=$!
 	until_true 10 test -s "$dir/record.json" || note "$(cat "$work/err")"
 }
+end() { kill "-$1" $recorder 2>/dev/null; wait $recorder 2>/dev/null; status=$?; vms=(); }
 # events DIR: how many kvm_pio babeltrace2 finds there
 events() { babeltrace2 "$1/trace/host" 2>"$work/complaints" | grep -c ' kvm_pio:'; }
 discarded() { grep -oE 'Tracer discarded [0-9]+' "$work/complaints" | awk '{sum += $3} END {print sum + 0}'; }
 sum() { jq --arg event "$2" --arg what "$3" '[.events[] | select(.event == $event) | .[$what]] | add // 0' "$1/record.json"; }
 pinned() { find /run/hsbpf/.bpf/hsbpf /sys/fs/bpf/hsbpf -mindepth 1 2>/dev/null; }
 
+vms=()
+vm 0 40000
 start "$work/stopped"
 kill -STOP $recorder
-"$kvmgen" 40000 >/dev/null
-kill -KILL $recorder
-wait $recorder 2>/dev/null
+go 0
+end KILL
 run "$hsbpf" record -o "$work/next" -- true
 equal "the next recording goes on as ever" "$status" 0
 check "it says what it saved" grep -qE "a recorder \(process $recorder\) was killed: its last [0-9]+ events are in $work/next/last" "$work/err"
@@ -42,15 +58,15 @@ check "what was saved is not saved again" test ! -e "$work/after/last"
 # Killed while it drains: at another point of the file each time.
 for bytes in 1 100000 200000 300000 400000 600000; do
 	dir=$work/at$bytes
+	vm 0 60000
 	start "$dir"
 	kill -STOP $recorder
-	"$kvmgen" 60000 >/dev/null
+	go 0
 	kill -CONT $recorder
 	deadline=$((SECONDS + 20))
 	until [ "$(stat -c %s "$dir"/trace/host/cpu* 2>/dev/null | awk '{s += $1} END {print s + 0}')" -ge $bytes ] ||
 		[ $SECONDS -gt $deadline ]; do :; done
-	kill -KILL $recorder
-	wait $recorder 2>/dev/null
+	end KILL
 	run "$hsbpf" record -o "$dir/next" -- true
 	before=$(events "$dir")
 	check "$bytes bytes written: the dead recorder's trace is whole" test ! -s "$work/complaints"
@@ -60,12 +76,13 @@ for bytes in 1 100000 200000 300000 400000 600000; do
 done
 
 # Killed with losses: each is told once.
+vm 0 100000
+vm 1 20000
 start "$work/lossy" --buffer 4K
-"$kvmgen" 100000 >/dev/null
+go 0
 kill -STOP $recorder
-"$kvmgen" 20000 >/dev/null
-kill -KILL $recorder
-wait $recorder 2>/dev/null
+go 1
+end KILL
 run "$hsbpf" record -o "$work/lossy/next" -- true
 before=$(babeltrace2 "$work/lossy/trace/host" 2>"$work/complaints" | wc -l)
 before=$((before + $(discarded)))
@@ -74,25 +91,27 @@ saved=$((saved + $(discarded)))
 equal "with losses: recorded + lost, before and after ($before + $saved) = produced" $((before + saved)) $((2 * 120000 + 2))
 
 # A folder that somebody deletes.
+vm 0 20000
+vm 1 20000
 start "$work/deleted"
-"$kvmgen" 20000 >/dev/null
+go 0
 rm -r "$work/deleted"
-"$kvmgen" 20000 >/dev/null
-kill -INT $recorder
-wait $recorder
+go 1
+end INT
 equal "a deleted folder is said once" "$(grep -c 'cannot write the trace of host' "$work/err")" 1
 
 # A disk that is full, and then has room.
 mkdir "$work/disk"
 mount -t tmpfs -o size=8M tmpfs "$work/disk"
+vm 0 100000
+vm 1 10000
 start "$work/disk/r"
 head -c 6500000 /dev/zero >"$work/disk/ballast"
-"$kvmgen" 100000 >/dev/null
+go 0
 rm "$work/disk/ballast"
-"$kvmgen" 10000 >/dev/null
-kill -INT $recorder
-wait $recorder
-equal "a full disk is no end" $? 0
+go 1
+end INT
+equal "a full disk is no end" $status 0
 for event in kvm_pio:110000 kvm_userspace_exit:110002; do
 	name=${event%:*}
 	equal "$name: recorded + not on disk + lost = produced" \
