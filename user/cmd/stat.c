@@ -74,9 +74,9 @@ static void print(const struct stat *stat, bool is_total)
 		if (!is_total && !stat->config->jsonl)
 			return;
 		document = hs_stat_report_to_json(&report);
-		printf("%s\n",
-		       json_object_to_json_string_ext(document, stat->config->jsonl ? JSON_C_TO_STRING_NOSLASHESCAPE
-										    : HS_JSON_PRINT_FLAGS));
+		fprintf(stat->out, "%s\n",
+			json_object_to_json_string_ext(document, stat->config->jsonl ? JSON_C_TO_STRING_NOSLASHESCAPE
+										     : HS_JSON_PRINT_FLAGS));
 	} else if (stat->config->csv) {
 		hs_stat_report_print_csv(stat->out, &report);
 	} else {
