@@ -55,7 +55,7 @@ struct hs_stat_time {
 struct hs_stat_vhost {
 	HS_TYPE_u64 tx_kicks; /* the guest has something to send */
 	HS_TYPE_u64 rx_kicks; /* it has room to receive */
-	HS_TYPE_u64 signals;  /* calls to tell the guest; it may have asked not to be */
+	HS_TYPE_u64 signals;  /* times buffers were given back and the guest told, unless it asked not to be */
 	HS_TYPE_u64 buffers;  /* given back, both ways */
 };
 

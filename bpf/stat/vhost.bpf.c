@@ -44,59 +44,59 @@ static __always_inline struct hs_stat_vhost *vhost_of(void)
 	return counters;
 }
 
-#define COUNT(member, number)                                                                                          \
-	({                                                                                                             \
-		struct hs_stat_vhost *counters_ = vhost_of();                                                          \
-                                                                                                                       \
-		if (counters_)                                                                                         \
-			__sync_fetch_and_add(&counters_->member, number);                                              \
-		0;                                                                                                     \
-	})
+static __always_inline int count_kick(bool is_tx)
+{
+	struct hs_stat_vhost *counters = vhost_of();
+
+	if (counters)
+		__sync_fetch_and_add(is_tx ? &counters->tx_kicks : &counters->rx_kicks, 1);
+	return 0;
+}
 
 SEC("fentry/handle_tx_kick")
 int BPF_PROG(on_handle_tx_kick)
 {
-	return COUNT(tx_kicks, 1);
+	return count_kick(1);
 }
 
 SEC("kprobe/handle_tx_kick")
 int BPF_KPROBE(on_handle_tx_kick__kprobe)
 {
-	return COUNT(tx_kicks, 1);
+	return count_kick(1);
 }
 
 SEC("fentry/handle_rx_kick")
 int BPF_PROG(on_handle_rx_kick)
 {
-	return COUNT(rx_kicks, 1);
+	return count_kick(0);
 }
 
 SEC("kprobe/handle_rx_kick")
 int BPF_KPROBE(on_handle_rx_kick__kprobe)
 {
-	return COUNT(rx_kicks, 1);
+	return count_kick(0);
 }
 
-SEC("fentry/vhost_signal")
-int BPF_PROG(on_vhost_signal)
+/* Counts here and not at vhost_signal(), which is a part of this function on most kernels and then cannot be probed. */
+static __always_inline int count_used(u32 count)
 {
-	return COUNT(signals, 1);
-}
+	struct hs_stat_vhost *counters = vhost_of();
 
-SEC("kprobe/vhost_signal")
-int BPF_KPROBE(on_vhost_signal__kprobe)
-{
-	return COUNT(signals, 1);
+	if (!counters)
+		return 0;
+	__sync_fetch_and_add(&counters->signals, 1);
+	__sync_fetch_and_add(&counters->buffers, count);
+	return 0;
 }
 
 SEC("fentry/vhost_add_used_and_signal_n")
 int BPF_PROG(on_vhost_add_used_and_signal_n, const void *dev, const void *vq, const void *heads, u32 count)
 {
-	return COUNT(buffers, count);
+	return count_used(count);
 }
 
 SEC("kprobe/vhost_add_used_and_signal_n")
 int BPF_KPROBE(on_vhost_add_used_and_signal_n__kprobe, const void *dev, const void *vq, const void *heads, u32 count)
 {
-	return COUNT(buffers, count);
+	return count_used(count);
 }
