@@ -82,14 +82,17 @@ static int fill_vector(const struct hs_irqs *irqs, const struct hs_report *repor
 	hs_cell_set_number(&cells[VECTOR], key->code);
 	hs_cell_set_number(&cells[COUNT], row->count);
 	hs_cell_set_real(&cells[RATE], hs_report_rate(report, row->count));
-	hs_cell_set_number(&cells[TIMED], row->service.count);
 	hs_report_set_time(&cells[SERVICE], &row->service, (double)hs_report_run_ns(report));
-	hs_cell_set_number(&cells[DELIVERED], row->delivery.count);
+	if (irqs->accepted)
+		hs_cell_set_number(&cells[DELIVERED], row->delivery.count);
 	hs_report_set_time(&cells[DELIVERY], &row->delivery, (double)hs_report_run_ns(report));
 	hs_cell_set_number(&cells[REINJECTED], row->reinjected);
 	hs_cell_set_number(&cells[SOFT], row->soft);
-	hs_cell_set_number(&cells[NO_EOI], row->no_eoi);
-	hs_cell_set_number(&cells[LOST], row->lost);
+	if (irqs->eois) {
+		hs_cell_set_number(&cells[TIMED], row->service.count);
+		hs_cell_set_number(&cells[NO_EOI], row->no_eoi);
+		hs_cell_set_number(&cells[LOST], row->lost);
+	}
 	hs_cell_set_number(&cells[LONE_EOIS], row->lone_eois);
 	return 0;
 }
