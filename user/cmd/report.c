@@ -130,7 +130,8 @@ static int report_on(const char *kind, const struct report_config *config, int a
 	}
 	code = hs_trace_find(argv[0], &folders);
 	if (!code && folders->trace_nr > 1)
-		hs_warn("%s has the traces of %zu machines; this is %s", argv[0], folders->trace_nr, folders->traces[0]);
+		hs_warn("%s has the traces of %zu machines; this is %s", argv[0], folders->trace_nr,
+			folders->traces[0]);
 	if (!code)
 		code = choose(config, folders, &question);
 	return code ? code : hs_replay(&question.replay, stdout);
