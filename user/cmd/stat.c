@@ -31,8 +31,8 @@ struct stat_config {
 static const char *const sorts[] = { "exits", "time", "kicks", "packets", NULL };
 
 static const struct hs_opt options[] = {
-	HS_OPT(struct stat_config, interval_ns, "interval", 'i', HS_OPT_DURATION, "TIME", "1s",
-	       "a table each TIME; with a command only the total unless given"),
+	HS_OPT(struct stat_config, interval_ns, "interval", 'i', HS_OPT_DURATION, "TIME", NULL,
+	       "a table each TIME: 1s, and with a command only the total, unless given"),
 	HS_OPT(struct stat_config, count, "count", 'n', HS_OPT_U32, "N", NULL, "end after N tables"),
 	HS_OPT(struct stat_config, duration_ns, "duration", 'd', HS_OPT_DURATION, "TIME", NULL, "end after that time"),
 	HS_OPT(struct stat_config, vms, "vm", 0, HS_OPT_LIST, "NAME|PID", NULL,
@@ -60,7 +60,7 @@ struct stat {
 	char *const *argv;
 	pid_t command;
 	int command_status, err;
-	uint64_t next_ns; /* when the next table is due */
+	uint64_t interval_ns, next_ns; /* when the next table is due */
 	uint32_t printed;
 	bool is_over;
 };
@@ -102,7 +102,7 @@ static void on_tick(void *ctx, uint32_t events)
 		print(stat, false);
 		hs_stat_table_begin(&stat->monitor->table);
 		while (stat->next_ns <= now_ns)
-			stat->next_ns += stat->config->interval_ns;
+			stat->next_ns += stat->interval_ns;
 		stat->printed++;
 		stat->is_over = stat->is_over || stat->printed == stat->config->count;
 	}
@@ -206,10 +206,16 @@ static void say_limits(const struct stat *stat)
 			uncounted);
 }
 
+/* A command has its total, and intervals where they were asked for. */
+static bool has_intervals(const struct stat *stat)
+{
+	return !stat->argv || stat->config->interval_ns;
+}
+
 static int count(struct stat *stat)
 {
 	const struct stat_config *config = stat->config;
-	uint64_t tick_ns = config->interval_ns < SECOND_NS ? config->interval_ns : SECOND_NS, now_ns = hs_now_ns();
+	uint64_t tick_ns = stat->interval_ns < SECOND_NS ? stat->interval_ns : SECOND_NS, now_ns = hs_now_ns();
 	int err = hs_loop_timer(stat->loop, &stat->tick, tick_ns, on_tick, stat);
 
 	if (!err)
@@ -218,7 +224,7 @@ static int count(struct stat *stat)
 		err = start_command(stat);
 	if (err)
 		return err;
-	stat->next_ns = stat->argv ? UINT64_MAX : now_ns + config->interval_ns - tick_ns / 2;
+	stat->next_ns = has_intervals(stat) ? now_ns + stat->interval_ns - tick_ns / 2 : UINT64_MAX;
 	if (config->csv)
 		hs_stat_report_print_csv_header(stat->out);
 	err = hs_loop_until(stat->loop, is_over, stat, config->duration_ns ? now_ns + config->duration_ns : 0);
@@ -230,7 +236,7 @@ static int count(struct stat *stat)
 	if (err)
 		return err;
 	/* What came after the last table, unless a number of tables was asked for. */
-	if (!stat->argv && stat->printed != config->count)
+	if (has_intervals(stat) && stat->printed != config->count)
 		print(stat, false);
 	print(stat, true);
 	say_missing(stat);
@@ -248,7 +254,7 @@ static int run(void *config_ptr, int argc, char **argv)
 	struct stat stat = { .config = config, .tick = HS_WATCH_NONE, .child = HS_WATCH_NONE };
 	int err;
 
-	if (config->interval_ns < INTERVAL_MIN_NS) {
+	if (config->interval_ns && config->interval_ns < INTERVAL_MIN_NS) {
 		hs_err("an interval is 1ms at least");
 		return HS_EXIT_USAGE;
 	}
@@ -267,6 +273,7 @@ static int run(void *config_ptr, int argc, char **argv)
 	stat.out = out ? out : stdout;
 	stat.loop = loop;
 	stat.monitor = monitor;
+	stat.interval_ns = config->interval_ns ? config->interval_ns : SECOND_NS;
 	stat.argv = argc ? argv : NULL;
 	return count(&stat);
 }

@@ -101,6 +101,34 @@ static int compare_u64(uint64_t a, uint64_t b)
 	return a > b ? -1 : a < b;
 }
 
+/* Of a whole VM. */
+static uint64_t kicks_of(const struct hs_stat_report *report, uint32_t tgid)
+{
+	const struct hs_stat_table *table = &report->monitor->table;
+	uint64_t kicks = 0;
+
+	for (size_t i = 0; i < table->vhost_nr; i++) {
+		if (table->vhosts[i]->tgid == tgid)
+			kicks += vhost_sums_of(report, table->vhosts[i])->tx_kicks +
+				 vhost_sums_of(report, table->vhosts[i])->rx_kicks;
+	}
+	return kicks;
+}
+
+static uint64_t packets_of(const struct hs_stat_report *report, uint32_t tgid)
+{
+	const struct hs_stat_table *table = &report->monitor->table;
+	uint64_t packets = 0;
+
+	for (size_t i = 0; i < table->tap_nr; i++) {
+		const struct hs_tap_value *sums = tap_sums_of(report, table->taps[i]);
+
+		if (hs_stat_monitor_tap_owner(report->monitor, &table->taps[i]->key) == tgid)
+			packets += sums->to_guest_packets + sums->from_guest_packets;
+	}
+	return packets;
+}
+
 /* Largest first; equals stay by VM and thread, so that a table does not dance. */
 static int compare_lines(const void *left, const void *right, void *ctx)
 {
@@ -111,6 +139,10 @@ static int compare_lines(const void *left, const void *right, void *ctx)
 
 	if (report->sort == HS_STAT_SORT_TIME)
 		order = compare_u64(sa->total_ns, sb->total_ns);
+	if (report->sort == HS_STAT_SORT_KICKS && a->tgid != b->tgid)
+		order = compare_u64(kicks_of(report, a->tgid), kicks_of(report, b->tgid));
+	if (report->sort == HS_STAT_SORT_PACKETS && a->tgid != b->tgid)
+		order = compare_u64(packets_of(report, a->tgid), packets_of(report, b->tgid));
 	if (!order)
 		order = compare_u64(sa->count, sb->count);
 	if (!order)
