@@ -35,6 +35,9 @@ done
 paste <(median <"$work/ours") <(median <"$work/theirs") |
 	awk '{printf "   median: hsbpf %.1f s, script %.1f s, ratio %.2f\n", $1, $2, $1/$2}'
 
+echo "== hsbpf stat, against hsbpf record on the same guest"
+tests/bench/stat.sh
+
 if [ -n "${PAIRS:-}" ]; then
 	echo "== collect --l2vm $PAIRS (aim: every pair with a result within 5 minutes)"
 	"$B/hsbpf" collect --l2vm "$PAIRS" -o "$work/many" || true

@@ -153,6 +153,7 @@ static void test_an_exit_without_an_entry_counts_once_and_has_no_time(void **sta
 	assert_int_equal(table.lines[0]->key.reason, 12);
 	assert_int_equal(table.lines[0]->total.count, 1);
 	assert_int_equal(table.lines[0]->total.timed, 0);
+	assert_non_null(table.lines[0]->total.buckets); /* of a kind that has times */
 }
 
 static void test_what_was_not_counted_is_known(void **state)

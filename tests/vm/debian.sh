@@ -73,6 +73,8 @@ equal "packets from the guest: as many as the tap counted" "$(on_tap netif_recei
 equal "packets to the guest: as many as the tap counted" "$(($(on_tap net_dev_start_xmit) - $(on_tap net_dev_xmit)))" \
 	"$(jq '.[0].stats64.tx.packets' "$work/link.json")"
 
+. tests/vm/stat.sh
+
 equal "no program of ours stays in the kernel" "$(programs)" 0
 in_l1 dmesg >"$work/dmesg"
 equal "the guest's kernel log has no splat" "$(vm_splats <"$work/dmesg")" ""

@@ -277,7 +277,7 @@ static int add_open_exit(struct hs_stat_table *table, const struct hs_stat_vcpu_
 	};
 	struct hs_stat_line *line = line_of(table, row->value.tgid, &key);
 
-	if (!line)
+	if (!line || add_buckets(&line->interval) || add_buckets(&line->total))
 		return -ENOMEM;
 	line->interval.count++;
 	line->total.count++;
