@@ -65,6 +65,12 @@ if "$kvmgen" 10 >/dev/null 2>&1; then
 	wait $other 2>/dev/null
 	equal "a VM that was not selected is not counted" "$(jq -c '[.rows[].tgid] | unique' "$work/out")" "[$other]"
 
+	# A hundred VMs at once, each of which ends.
+	run "$hsbpf" stat --json -- bash -c 'for _ in {1..100}; do "$1" 1000 >/dev/null & pids+=($!); done; echo "${pids[@]}" >"$2"; wait' - "$kvmgen" "$work/pids"
+	equal "a hundred VMs are counted exactly, each" \
+		"$(jq -c --arg pids "$(cat "$work/pids")" '($pids | split(" ") | map({(.): 1}) | add) as $ours |
+			[.rows[] | select($ours[.tgid | tostring] and .event == "pio") | .count] | [length, add, min]' "$work/out")" \
+		"[100,100000,1000]"
 	run "$hsbpf" stat --csv -- "${vm[@]}" "$work/vm" "$kvmgen" 1000
 	check "CSV has the counts" grep -qE '^[0-9.]+,total,"kvmgen",0,pio,out 0x80,1000,' "$work/out"
 	equal "every line has as many columns" "$(awk -F, '{print NF}' "$work/out" | sort -u)" 14

@@ -12,6 +12,11 @@
 
 #include "base/unit.h"
 #include "trace_events/events.h"
+#if __has_include("trace_events/exit_reason.h")
+#include "trace_events/exit_reason.h"
+#else
+#define hs_exit_reason_text(isa, reason) NULL
+#endif
 
 static const char *const kind_texts[HS_STAT_KIND_NR] = {
 	[HS_STAT_EXIT] = "exit", [HS_STAT_USER] = "user exit", [HS_STAT_EMULATE] = "emulation", [HS_STAT_PIO] = "pio",
@@ -35,6 +40,9 @@ const char *hs_stat_reason_text(const struct hs_stat_key *key, char *text, size_
 	const char *name = NULL;
 
 	switch (key->kind) {
+	case HS_STAT_EXIT:
+		name = hs_exit_reason_text(key->detail, key->reason);
+		break;
 	case HS_STAT_USER:
 		name = user_reason(key->reason);
 		break;
