@@ -218,7 +218,8 @@ int hs_stat_ranking_make(const struct hs_stat_report *report, bool by_vcpu, stru
 		err = add_taps(report, ranking);
 	if (err)
 		return err;
-	qsort_r(ranking->ranks, ranking->rank_nr, sizeof(*ranking->ranks), compare_ranks, &sort);
+	if (ranking->rank_nr) /* else there is no array */
+		qsort_r(ranking->ranks, ranking->rank_nr, sizeof(*ranking->ranks), compare_ranks, &sort);
 	for (size_t i = 0; i < ranking->rank_nr; i++)
 		add_sum(&ranking->sum, &ranking->ranks[i]);
 	return 0;
