@@ -1,0 +1,167 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# What an event costs: a guest on one CPU makes a known number of them, recorders take turns on another. Added time is
+# CPU time of the vCPU's thread, so that what else the machine does meanwhile counts little; medians of RUNS rounds.
+# Usage: record.sh, as root. OUTS=1000000 is how often the guest uses its port: EVENTS of the kernel each time.
+set -eu
+RUNS=${RUNS:-3} OUTS=${OUTS:-1000000} B=${B:-build}
+EVENTS=${EVENTS:-"kvm_pio kvm_userspace_exit"}
+kvmgen=$B/tests/bench/kvmgen
+work=$(mktemp -d "${TMPDIR:-/var/tmp}/hsbpf-bench.XXXXXX")
+instance=
+tracefs=/sys/kernel/tracing
+[ -d $tracefs/events ] || { tracefs=$work/tracefs; mkdir "$tracefs"; mount -t tracefs tracefs "$tracefs"; }
+cleanup() {
+	[ -z "$instance" ] || rmdir "$instance" 2>/dev/null || true
+	[ "$tracefs" = /sys/kernel/tracing ] || umount "$tracefs"
+	rm -rf "$work"
+}
+trap cleanup EXIT
+
+if ! "$kvmgen" 10 >/dev/null 2>&1; then
+	echo "   KVM cannot run the tiny guest here: nothing is measured"
+	exit 0
+fi
+[ "$(nproc)" -ge 2 ] || { echo "   one CPU is not enough to measure"; exit 0; }
+event_nr=$(wc -w <<<"$EVENTS")
+produced=$((OUTS * event_nr))
+
+# ---- recorders: start_X leaves their processes in $pids, stop_X their file sizes in $bytes ----
+until_ready() { until eval "$1" 2>/dev/null; do kill -0 "${pids%% *}" 2>/dev/null || return 1; read -rt 0.02 <> <(:) || true; done; }
+options() { local event; for event in $EVENTS; do echo "$1$event"; done; }
+size() { du -bc "$@" 2>/dev/null | tail -1 | cut -f1; }
+end() { kill -INT $pids 2>/dev/null || true; wait $pids 2>/dev/null || true; }
+
+start_none() { pids=; }
+stop_none() { :; }
+start_empty() {
+	mkfifo "$work/hold"
+	"$B/tests/bench/bench_empty" $EVENTS <"$work/hold" >"$work/ready" & pids=$!
+	exec 9>"$work/hold"
+	until_ready "grep -q ready $work/ready"
+}
+stop_empty() { exec 9>&-; wait "$pids"; rm "$work/hold"; }
+start_record() {
+	taskset -c 0 "$B/hsbpf" record $(options "-e ") ${vm:-} -o "$work/record" >/dev/null 2>"$work/record.err" & pids=$!
+	until_ready "test -s $work/record/record.json"
+}
+stop_record() {
+	end
+	bytes=$(size "$work"/record/trace/host/cpu*)
+	recorded=$(jq '[.events[].recorded] | add' "$work/record/record.json")
+	lost=$(jq '[.events[] | .ring_lost + .disk_lost] | add' "$work/record/record.json")
+	rm -rf "$work/record"
+}
+start_flight() {
+	taskset -c 0 "$B/hsbpf" record $(options "-e ") --flight -o "$work/record" >/dev/null 2>"$work/record.err" & pids=$!
+	until_ready "test -s $work/record/record.json"
+}
+stop_flight() { end; rm -rf "$work/record"; }
+start_filtered() {
+	mkfifo "$work/other"
+	"$kvmgen" 1 wait <>"$work/other" >/dev/null & other=$!
+	until ls -l /proc/$other/fd 2>/dev/null | grep -q kvm-vcpu; do read -rt 0.02 <> <(:) || true; done
+	vm="--vm $other" start_record
+}
+stop_filtered() { end; echo >"$work/other"; wait $other; rm -rf "$work/record" "$work/other"; }
+start_stat() {
+	taskset -c 0 "$B/hsbpf" stat -i 1s >"$work/stat" 2>&1 & pids=$!
+	until_ready "test -s $work/stat"
+}
+stop_stat() { end; }
+start_perf() {
+	taskset -c 0 perf record -q -a $(options "-e kvm:") -m 2048 -o "$work/perf.data" >/dev/null 2>&1 & pids=$!
+	until_ready "ls -l /proc/$!/fd | grep -q perf_event"
+	read -rt 0.5 <> <(:) || true
+}
+stop_perf() {
+	end
+	bytes=$(size "$work/perf.data")
+	rm "$work/perf.data"
+}
+start_ftrace() {
+	local event
+	instance=$tracefs/instances/hsbpf-bench
+	mkdir "$instance" "$work/ftrace"
+	echo 8192 >"$instance/buffer_size_kb"
+	echo boot >"$instance/trace_clock"
+	taskset -c 0 "$B/tests/bench/bench_tracefs" "$instance" "$work/ftrace" >"$work/ready" & pids=$!
+	until_ready "grep -q ready $work/ready"
+	pids="$pids $(pgrep -P "$pids" | paste -sd' ')"
+	for event in $EVENTS; do echo 1 >"$instance/events/kvm/$event/enable"; done
+}
+stop_ftrace() {
+	echo 0 >"$instance/events/enable"
+	kill -INT ${pids#* }
+	wait "${pids%% *}"
+	rmdir "$instance"
+	instance=
+	bytes=$(size "$work"/ftrace/*)
+	rm -r "$work/ftrace"
+}
+start_bpftrace() {
+	local probes
+	probes=$(options tracepoint:kvm: | paste -sd,)
+	taskset -c 0 bpftrace -e "$probes { @[probe] = count(); } BEGIN { printf(\"ready\n\"); }" >"$work/bpftrace" 2>&1 & pids=$!
+	until_ready "grep -q ready $work/bpftrace"
+}
+stop_bpftrace() { end; }
+
+recorders="empty filtered record"
+"$B/hsbpf" record --help | grep -q -- --flight && recorders="$recorders flight"
+"$B/hsbpf" stat --help >/dev/null 2>&1 && recorders="$recorders stat"
+for peer in perf bpftrace; do
+	if command -v $peer >/dev/null; then recorders="$recorders $peer"; else echo "   no $peer here: left out"; fi
+done
+[ -d "$tracefs/instances" ] && recorders="$recorders ftrace"
+
+# ---- measuring ----
+cpu_ns() { local pid; for pid in $pids; do cat /proc/"$pid"/task/*/schedstat 2>/dev/null; done | awk '{s += $1} END {print s + 0}'; }
+# measure RECORDER: "added-to-be cpu_ns, collector ns, bytes" of one run
+measure() {
+	local before after used
+	bytes=0 recorded= lost=
+	"start_$1"
+	before=$(cpu_ns)
+	used=$(taskset -c $(($(nproc) - 1)) "$kvmgen" "$OUTS")
+	read -rt 0.2 <> <(:) || true
+	after=$(cpu_ns)
+	"stop_$1"
+	rate=$(sed -E 's/.* ns=([0-9]+) .*/\1/' <<<"$used" | awk -v p=$produced '{printf "%.0f", p / $1 * 1e6}')
+	echo "${used##*cpu_ns=} $((after - before)) $bytes" >"$work/one"
+}
+median() { sort -n | awk '{v[NR] = $1} END {print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2}'; }
+
+measure none
+for run in $(seq "$RUNS"); do
+	measure none
+	read -r base _ <"$work/one"
+	for recorder in $recorders; do
+		measure "$recorder"
+		awk -v base="$base" -v n=$produced '{printf "%.1f %.1f %.1f\n", ($1 - base) / n, $2 / n, $3 / n}' \
+			"$work/one" >>"$work/$recorder.runs"
+		if [ "$recorder" = record ]; then echo "$recorded $lost $rate" >>"$work/record.counts"; fi
+	done
+done
+
+figure() { cut -d' ' -f"$2" "$work/$1.runs" | median; }
+printf '   %-10s %16s %22s %14s\n' "" "added ns/event" "collector ns/event" "bytes/event"
+for recorder in $recorders; do
+	printf '   %-10s %16.0f %22.0f %14.1f\n' "$recorder" "$(figure "$recorder" 1)" "$(figure "$recorder" 2)" "$(figure "$recorder" 3)"
+done
+ratio() { [ -s "$work/$2.runs" ] && echo "$(figure "$1" 1) $(figure "$2" 1)" | awk -v a="$1" -v b="$2" -v aim="$3" \
+	'{printf "   added: %s / %s = %.2f (aim: %s)\n", a, b, $1 / $2, aim}' || true; }
+ratio record ftrace "0.70 or less, better 0.50"
+ratio record perf "0.25 or less"
+ratio stat record "below 1"
+ratio filtered record "next to nothing more than empty"
+awk -v n=$produced -v events=$event_nr '{recorded = $1; lost += $2; rate = $3} END {
+	printf "   record: %d runs of %d events at %d k/s, the last one recorded %d; lost in all: %d (aim: 0)\n", NR, n, rate, recorded, lost}' \
+	"$work/record.counts"
+
+echo "   a ring too small:"
+"$B/hsbpf" record --buffer 4K $(options "-e ") -o "$work/small" -- "$kvmgen" 200000 >/dev/null 2>&1 || true
+recorded=$(jq '[.events[].recorded] | add' "$work/small/record.json")
+lost=$(jq '[.events[].ring_lost] | add' "$work/small/record.json")
+discarded=$(babeltrace2 "$work/small/trace/host" 2>&1 >/dev/null | grep -oE 'Tracer discarded [0-9]+' | awk '{s += $3} END {print s + 0}')
+echo "   recorded $recorded + lost $lost = $((recorded + lost)) of $((200000 * event_nr + (event_nr > 1))) produced; babeltrace2: $discarded discarded"
