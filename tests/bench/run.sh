@@ -18,6 +18,9 @@ echo "== parser of QEMU's IOMMU log (aim: 300 MB/s on one core)"
 echo "== hsbpf report on a synthetic trace (aim: 1 M records/s)"
 "$B/tests/bench/bench_report"
 
+echo "== hsbpf record and its peers: 2 million events of a guest on one CPU, recorders on another"
+tests/bench/record.sh
+
 echo "== collect --l2vm 1, --iperf3time $SECONDS_, against the bare script (aim: ratio 1.0 or less, better 0.7)"
 "$B/hsbpf" collect --dry-run -o "$work/warm" >/dev/null
 kernel=$(ls -d "${HSBPF_CACHE:-/var/cache/hsbpf}"/kernels/* 2>/dev/null | head -1 || true)

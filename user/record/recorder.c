@@ -21,7 +21,8 @@
 #include "record/last.h"
 #include "timeline/clock_json.h"
 
-#define DRAIN_PERIOD_NS 10000000ull
+/* Waking up costs as much as draining a thousand records; a ring that fills sooner wakes us itself. */
+#define DRAIN_PERIOD_NS 50000000ull
 #define SECOND_NS 1000000000ull
 /* VMs that live shorter than this stay without a name. */
 #define SCAN_PERIOD_NS (SECOND_NS / 20)
