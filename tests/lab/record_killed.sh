@@ -52,6 +52,7 @@ check "last/record.json fits its schema" tests/lib/schema.sh "$work/next/last/re
 equal "killed before it wrote anything: everything is saved" "$(sum "$work/next/last" kvm_pio recorded)" 40000
 equal "and babeltrace2 finds it" "$(events "$work/next/last")" 40000
 equal "nothing stays pinned" "$(pinned)" ""
+equal "the dead recorder's folder holds its trace and document" "$(ls -A "$work/stopped" | tr '\n' ' ')" "record.json trace "
 run "$hsbpf" record -o "$work/after" -- true
 check "what was saved is not saved again" test ! -e "$work/after/last"
 

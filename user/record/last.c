@@ -21,8 +21,11 @@
 static json_object *read_document(const struct hs_salvaged *salvaged)
 {
 	scoped(mem) char *path = hs_format("%s/../../record.json", salvaged->trace_dir);
+	scoped(mem) char *reserve = hs_format("%s/../../" HS_RECORD_RESERVE, salvaged->trace_dir);
 	json_object *document = NULL;
 
+	if (salvaged->trace_dir[0] && reserve)
+		unlink(reserve);
 	if (salvaged->trace_dir[0] && path && !access(path, R_OK))
 		hs_json_read_file(path, &document);
 	return document ? document : json_object_new_object();

@@ -6,6 +6,7 @@
 #include "record/recorder.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <net/if.h>
 #include <signal.h>
 #include <string.h>
@@ -26,6 +27,9 @@
 #define SECOND_NS 1000000000ull
 /* VMs that live shorter than this stay without a name. */
 #define SCAN_PERIOD_NS (SECOND_NS / 20)
+/* Of the document, printed, and of each clock sample in it: more than they take. */
+#define DOCUMENT_BYTES 131072
+#define SAMPLE_BYTES 256
 #define COMMAND_GRACE_NS (5 * SECOND_NS)
 
 struct hs_recorder {
@@ -36,6 +40,7 @@ struct hs_recorder {
 	struct hs_clock_list clocks;
 	json_object *document;
 	char *document_path;
+	int reserve_fd; /* room on the disk for the document, which a full disk must not refuse */
 	uint64_t started_ns, next_scan_ns, said_lost;
 	pid_t command;
 	int command_status;
@@ -60,6 +65,35 @@ static int make_dir(struct hs_recorder *recorder)
 	return hs_make_dirs(trace);
 }
 
+static char *reserve_path(const struct hs_recorder *recorder)
+{
+	return hs_format("%s/" HS_RECORD_RESERVE, recorder->config.dir);
+}
+
+/* Grows with the clock samples. A file system that cannot reserve goes without. */
+static void reserve_room(struct hs_recorder *recorder)
+{
+	scoped(mem) char *path = reserve_path(recorder);
+
+	if (recorder->reserve_fd < 0 && path)
+		recorder->reserve_fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	if (recorder->reserve_fd >= 0 &&
+	    fallocate(recorder->reserve_fd, 0, 0, DOCUMENT_BYTES + recorder->clocks.sample_nr * SAMPLE_BYTES))
+		hs_dbg("no room is reserved for record.json: %s", strerror(errno));
+}
+
+static void release_room(struct hs_recorder *recorder)
+{
+	scoped(mem) char *path = reserve_path(recorder);
+
+	if (recorder->reserve_fd < 0)
+		return;
+	close(recorder->reserve_fd);
+	recorder->reserve_fd = -1;
+	if (path)
+		unlink(path);
+}
+
 /* What never began leaves nothing behind. */
 static void remove_dir(struct hs_recorder *recorder)
 {
@@ -68,6 +102,7 @@ static void remove_dir(struct hs_recorder *recorder)
 	if (!recorder->is_dir_ours || !trace)
 		return;
 	hs_capture_free(take(recorder->capture));
+	release_room(recorder);
 	hs_remove_tree(trace);
 	unlink(recorder->document_path);
 	rmdir(recorder->config.dir); /* stays when there was something in it */
@@ -313,6 +348,7 @@ static void on_second(void *ctx, uint32_t events)
 
 	(void)events;
 	sample_clocks(recorder);
+	reserve_room(recorder);
 	follow_vms(recorder);
 	if (lost > recorder->said_lost)
 		hs_warn("%llu events lost so far: a larger --buffer or fewer events would keep them",
@@ -384,6 +420,7 @@ static int open_parts(struct hs_recorder *recorder)
 	follow_vms(recorder);
 	start_document(recorder);
 	err = write_document(recorder);
+	reserve_room(recorder);
 	if (!err)
 		err = start_watches(recorder);
 	if (!err && recorder->config.command)
@@ -401,6 +438,7 @@ int hs_recorder_open(const struct hs_recorder_config *config, struct hs_loop *lo
 	recorder->config = *config;
 	recorder->loop = loop;
 	recorder->outcome = "failed";
+	recorder->reserve_fd = -1;
 	recorder->tick.fd = recorder->fill.fd = recorder->second.fd = recorder->child.fd = -1;
 	err = open_parts(recorder);
 	if (err) {
@@ -458,6 +496,7 @@ int hs_recorder_finish(struct hs_recorder *recorder)
 	hs_capture_stop(recorder->capture);
 	sample_clocks(recorder);
 	hs_json_add_string(recorder->document, "outcome", recorder->outcome);
+	release_room(recorder);
 	return write_document(recorder);
 }
 

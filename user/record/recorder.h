@@ -17,6 +17,8 @@
 #include "capture/vm.h"
 
 #define HS_RECORD_SCHEMA "hsbpf.record/1"
+/* In the recording's folder while it runs: room for record.json on a disk that fills up. */
+#define HS_RECORD_RESERVE ".reserve"
 
 struct hs_recorder;
 
