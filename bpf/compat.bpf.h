@@ -22,4 +22,79 @@ static __always_inline bool hs_skb_has_vlan_tag(const struct sk_buff *skb)
 	return BPF_CORE_READ_BITFIELD_PROBED(old, vlan_present);
 }
 
+/* Declared here, since its flags are an enum on some kernels; the address is in an anonymous struct, which CO-RE finds.
+ */
+struct vm_fault {
+	unsigned long address;
+	u32 flags;
+} __attribute__((preserve_access_index));
+
+/* Types of the module vhost, which the kernel that vmlinux.h was made from lacks. */
+struct vring_used_elem {
+	u32 id;
+	u32 len;
+} __attribute__((preserve_access_index));
+
+struct vhost_virtqueue {
+	u16 last_avail_idx;
+	u16 last_used_idx;
+} __attribute__((preserve_access_index));
+
+/* The numbers are the running kernel's, see hs_drop_reason(). */
+enum skb_drop_reason {
+	SKB_DROP_REASON_NOT_SPECIFIED = 1,
+	SKB_DROP_REASON_OTHERHOST,
+	SKB_DROP_REASON_QDISC_DROP,
+	SKB_DROP_REASON_CPU_BACKLOG,
+	SKB_DROP_REASON_UNHANDLED_PROTO,
+	SKB_DROP_REASON_SKB_CSUM,
+	SKB_DROP_REASON_SKB_GSO_SEG,
+	SKB_DROP_REASON_SKB_UCOPY_FAULT,
+	SKB_DROP_REASON_DEV_HDR,
+	SKB_DROP_REASON_DEV_READY,
+	SKB_DROP_REASON_FULL_RING,
+	SKB_DROP_REASON_NOMEM,
+	SKB_DROP_REASON_HDR_TRUNC,
+	SKB_DROP_REASON_TAP_FILTER,
+	SKB_DROP_REASON_TAP_TXFILTER,
+};
+
+/* The kernel renumbers its reasons (since Linux 5.17, c504e5c2f964); ours are those of enums.def's drop_reason. */
+static __always_inline u16 hs_drop_reason(u32 reason)
+{
+#define REASON(name, number)                                                                                           \
+	if (bpf_core_enum_value_exists(enum skb_drop_reason, SKB_DROP_REASON_##name) &&                                \
+	    reason == bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_##name))                               \
+		return number;
+	REASON(NOT_SPECIFIED, 1)
+	REASON(FULL_RING, 2)
+	REASON(TAP_TXFILTER, 3)
+	REASON(TAP_FILTER, 4)
+	REASON(DEV_READY, 5)
+	REASON(DEV_HDR, 6)
+	REASON(HDR_TRUNC, 7)
+	REASON(NOMEM, 8)
+	REASON(SKB_UCOPY_FAULT, 9)
+	REASON(SKB_GSO_SEG, 10)
+	REASON(SKB_CSUM, 11)
+	REASON(CPU_BACKLOG, 12)
+	REASON(QDISC_DROP, 13)
+	REASON(OTHERHOST, 14)
+	REASON(UNHANDLED_PROTO, 15)
+#undef REASON
+	return 0;
+}
+
+/*
+ * Whose memory a vhost worker uses: before Linux 6.4 (6e890c5d5021 "vhost: use vhost_tasks for worker threads") it is a
+ * kernel thread, later a thread of the process.
+ */
+static __always_inline u32 hs_owner_tgid(void)
+{
+	const struct task_struct *task = (const void *)bpf_get_current_task();
+	u32 tgid = BPF_CORE_READ(task, mm, owner, tgid);
+
+	return tgid ?: bpf_get_current_pid_tgid() >> 32;
+}
+
 #endif

@@ -110,7 +110,7 @@ static __always_inline void packet_parse(struct packet *packet)
 	.daddr = bpf_ntohl(packet.frame.ip.daddr), .sport = bpf_ntohs(packet.frame.l4.sport),                          \
 	.dport = bpf_ntohs(packet.frame.l4.dport), .seq = bpf_ntohl(packet.frame.l4.seq),                              \
 	.frag_off = bpf_ntohs(packet.frame.ip.frag_off), .tcp_flags = bpf_ntohs(packet.frame.l4.flags),                \
-	.gso_size = packet.gso_size, .gso_segs = packet.gso_segs
+	.gso_size = packet.gso_size, .gso_segs = packet.gso_segs, .hash = skb->hash, .vlan_tci = skb->vlan_tci
 
 SEC("tp_btf/net_dev_start_xmit")
 int BPF_PROG(on_net_dev_start_xmit, const struct sk_buff *skb, const struct net_device *dev)
@@ -125,7 +125,7 @@ int BPF_PROG(on_net_dev_start_xmit, const struct sk_buff *skb, const struct net_
 	packet_parse(&packet);
 	__sync_fetch_and_add(&tap->to_guest_packets, 1);
 	__sync_fetch_and_add(&tap->to_guest_bytes, packet.len);
-	return hs_emit(net_dev_start_xmit, PACKET_FIELDS(packet, ifindex, tap));
+	return hs_emit(net_dev_start_xmit, PACKET_FIELDS(packet, ifindex, tap), .queue = skb->queue_mapping);
 }
 
 SEC("tp_btf/netif_receive_skb")
@@ -141,7 +141,9 @@ int BPF_PROG(on_netif_receive_skb, struct sk_buff *skb)
 	packet_parse(&packet);
 	__sync_fetch_and_add(&tap->from_guest_packets, 1);
 	__sync_fetch_and_add(&tap->from_guest_bytes, packet.len);
-	return hs_emit(netif_receive_skb, PACKET_FIELDS(packet, ifindex, tap));
+	/* A received packet has its queue + 1, 0 when the driver did not say. */
+	return hs_emit(netif_receive_skb, PACKET_FIELDS(packet, ifindex, tap),
+		       .queue = skb->queue_mapping ? skb->queue_mapping - 1 : 0);
 }
 
 /* The packet may be gone by now: only the arguments are safe. The tracepoint's len has no VLAN tag. */
@@ -160,4 +162,20 @@ int BPF_PROG(on_net_dev_xmit, struct sk_buff *skb, int rc, struct net_device *de
 	__sync_fetch_and_add(&tap->refused_bytes, len);
 	return hs_emit(net_dev_xmit, .ifindex = ifindex, .len = len, .rc = rc, .tenant = tap->tenant,
 		       .role = tap->role);
+}
+
+SEC("tp_btf/kfree_skb")
+int BPF_PROG(on_kfree_skb, struct sk_buff *skb, const void *location, u32 reason)
+{
+	const struct net_device *dev = skb->dev;
+	struct hs_tap_value *tap;
+	u32 ifindex;
+
+	if (!dev)
+		return 0;
+	tap = watched_tap(dev, &ifindex);
+	if (!tap)
+		return 0;
+	return hs_emit(kfree_skb, .ifindex = ifindex, .len = skb->len, .tenant = tap->tenant, .role = tap->role,
+		       .protocol = bpf_ntohs(skb->protocol), .reason = hs_drop_reason(reason));
 }

@@ -12,13 +12,12 @@
 
 #define ENUM(list) static const struct hs_enum_value values_##list[] = {
 #define VALUE(number, text) { number, text },
-#define END_ENUM(list)                                                                             \
-	}                                                                                          \
+#define END_ENUM(list)                                                                                                 \
+	}                                                                                                              \
 	;
 #include "trace_events/enums.def"
 
-#define ENUM(list)                                                                                 \
-	static const struct hs_enum enum_##list = { #list, values_##list, ARRAY_SIZE(values_##list) };
+#define ENUM(list) static const struct hs_enum enum_##list = { #list, values_##list, ARRAY_SIZE(values_##list) };
 #define VALUE(number, text)
 #define END_ENUM(list)
 #include "trace_events/enums.def"
@@ -38,15 +37,15 @@ enum {
 
 /* Not const: rows do not know the struct that they are in, so set_offsets() adds up where each field lies. */
 #define EVENT(id, system, name, doc) static struct hs_field fields_##name[] = {
-#define FIELD_AS(type, member, name, format, doc)                                                  \
-	{ name, doc, FORMAT_##format, (HS_TYPE_##type)-1 < (HS_TYPE_##type)1, 0, sizeof(HS_TYPE_##type) },
-#define END_EVENT(name)                                                                            \
-	}                                                                                          \
+#define FIELD_AS(type, member, name, format, doc)                                                                      \
+	{ name, doc, FORMAT_##format, (HS_TYPE_##type) - 1 < (HS_TYPE_##type)1, 0, sizeof(HS_TYPE_##type) },
+#define END_EVENT(name)                                                                                                \
+	}                                                                                                              \
 	;
 #include "trace_events/events.def"
 
 const struct hs_event hs_events[] = {
-#define EVENT(id, system, name, doc)                                                               \
+#define EVENT(id, system, name, doc)                                                                                   \
 	{ id, sizeof(struct hs_event_##name), #system, #name, doc, fields_##name, ARRAY_SIZE(fields_##name) },
 #define FIELD_AS(type, member, name, format, doc)
 #define END_EVENT(name)
@@ -120,8 +119,8 @@ static void print_value(FILE *file, const struct hs_field *field, uint64_t value
 	if (text)
 		fprintf(file, "\"%s\"", text);
 	else if (field->format == HS_FORMAT_IPV4)
-		fprintf(file, "\"%u.%u.%u.%u\"", (uint8_t)(value >> 24), (uint8_t)(value >> 16),
-			(uint8_t)(value >> 8), (uint8_t)value);
+		fprintf(file, "\"%u.%u.%u.%u\"", (uint8_t)(value >> 24), (uint8_t)(value >> 16), (uint8_t)(value >> 8),
+			(uint8_t)value);
 	else if (field->is_signed)
 		fprintf(file, "%" PRId64, (int64_t)value);
 	else
@@ -132,8 +131,7 @@ void hs_event_print_json(FILE *file, const struct hs_event *event, const void *r
 {
 	const struct hs_event_header *header = record;
 
-	fprintf(file, "{\"event\":\"%s\",\"ts_ns\":%" PRIu64 ",\"tid\":%u", event->name, header->ts,
-		header->tid);
+	fprintf(file, "{\"event\":\"%s\",\"ts_ns\":%" PRIu64 ",\"tid\":%u", event->name, header->ts, header->tid);
 	for (unsigned int i = 0; i < event->field_nr; i++) {
 		fprintf(file, ",\"%s\":", event->fields[i].name);
 		print_value(file, &event->fields[i], hs_field_value(&event->fields[i], record));
@@ -149,8 +147,8 @@ static void print_event_doc(FILE *file, const struct hs_event *event)
 	for (unsigned int i = 0; i < event->field_nr; i++) {
 		const struct hs_field *field = &event->fields[i];
 
-		fprintf(file, "| %u | %c%u | %s | %s |\n", field->offset, field->is_signed ? 's' : 'u',
-			8 * field->size, field->name, field->doc);
+		fprintf(file, "| %u | %c%u | %s | %s |\n", field->offset, field->is_signed ? 's' : 'u', 8 * field->size,
+			field->name, field->doc);
 	}
 	fputc('\n', file);
 }

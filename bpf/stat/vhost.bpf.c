@@ -3,6 +3,7 @@
  * vhost-net counted by VM: kicks of the guest, interrupts to it, buffers given back. There are no tracepoints; fentry,
  * else kprobe. Handlers run in vhost's worker threads, of which a VM may have several: the counters are atomic.
  */
+#include "bpf/compat.bpf.h"
 #include "bpf/stat/stat.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
@@ -16,20 +17,10 @@ struct hs_stat_vhosts {
 
 struct hs_stat_vhosts vhosts SEC(".maps");
 
-/* A worker has its VM's memory, before Linux 6.4 (6e890c5d5021 "vhost: use vhost_tasks for worker threads") as a kernel
- * thread, later as a thread of the process. */
-static __always_inline u32 owner_tgid(void)
-{
-	const struct task_struct *task = (const void *)bpf_get_current_task();
-	u32 tgid = BPF_CORE_READ(task, mm, owner, tgid);
-
-	return tgid ?: bpf_get_current_pid_tgid() >> 32;
-}
-
 /* The counters of the VM that the current worker serves; NULL when it is not watched, or without room (counted). */
 static __always_inline struct hs_stat_vhost *vhost_of(void)
 {
-	u32 tgid = owner_tgid();
+	u32 tgid = hs_owner_tgid();
 	struct hs_stat_vhost none = {}, *counters;
 
 	if (!host_wide && !bpf_map_lookup_elem(&tgids, &tgid))

@@ -6,11 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#if __has_include("trace_events/exit_reason.h")
 #include "trace_events/exit_reason.h"
-#else
-#define hs_exit_reason_text(isa, reason) NULL
-#endif
 
 enum { REASON = HS_WHOSE_NR, KIND, COUNT, RATE, TIME, UNTIMED = TIME + HS_TIME_NR };
 

@@ -37,6 +37,7 @@ struct hs_capture {
 	uint64_t *woken;       /* the wake ring: what was taken, */
 	const uint64_t *wakes; /* and what was put in */
 	uint32_t cpu_nr;
+	struct hs_filter filter;
 	uint32_t ring_nr;
 	struct hs_cpulist online; /* those have a ring */
 	char machine[64];
@@ -139,6 +140,7 @@ static int prepare_maps(void *ctx, struct hsbpf_bpf *bpf)
 	bpf->rodata->overwriting = capture->flight;
 	bpf_map__set_max_entries(bpf->maps.slots, capture->ring_nr << capture->slot_bits);
 	bpf_map__set_max_entries(bpf->maps.controls, capture->cpu_nr);
+	hs_filter_prepare(&capture->filter, capture->cpu_nr, bpf);
 	bpf_map__set_max_entries(bpf->maps.lost, HS_LOST_PART_NR * capture->cpu_nr * HS_EVENT_ID_NR);
 	return 0;
 }
@@ -175,6 +177,11 @@ static int open_parts(struct hs_capture *capture, const struct hs_capture_config
 	err = open_rings(capture);
 	if (err) {
 		snprintf(reason, reason_bytes, "%s", hs_log_last_error());
+		return err;
+	}
+	err = hs_filter_apply(&config->filter, capture->cpu_nr, hs_probes_bpf(capture->probes));
+	if (err) {
+		snprintf(reason, reason_bytes, "the filter cannot be set: %s", strerror(-err));
 		return err;
 	}
 	err = hs_probes_attach(capture->probes, reason, reason_bytes);
@@ -251,6 +258,7 @@ int hs_capture_open(const struct hs_capture_config *config, struct hs_capture **
 		return -ENOMEM;
 	capture->fill_fd = -1;
 	capture->flight = config->flight;
+	capture->filter = config->filter;
 	snprintf(capture->machine, sizeof(capture->machine), "%s", config->machine);
 	capture->start_ns = hs_now_ns();
 	capture->slot_bits = slot_bits_of(config->ring_bytes);
@@ -444,6 +452,11 @@ int hs_capture_tap_counts(const struct hs_capture *capture, size_t index, struct
 		.refused_bytes = value.refused_bytes,
 	};
 	return 0;
+}
+
+const char *hs_capture_how(const struct hs_capture *capture, uint16_t event_id)
+{
+	return hs_probes_how(capture->probes, event_id);
 }
 
 const struct hs_probe_missing *hs_capture_missing(const struct hs_capture *capture, size_t *missing_nr)

@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "base/scoped.h"
+#include "capture/filter.h"
 #include "capture/probes.h"
 #include "trace/ctf_writer.h"
 
@@ -32,7 +33,8 @@ struct hs_capture_config {
 	const char *pin;
 	struct hs_event_set events;
 	bool host_wide; /* events of every process, not only of watched ones */
-	char *reason;	/* gets one line when opening fails; may be NULL */
+	struct hs_filter filter;
+	char *reason; /* gets one line when opening fails; may be NULL */
 	size_t reason_bytes;
 };
 
@@ -122,6 +124,8 @@ size_t hs_capture_tap_nr(const struct hs_capture *capture);
 int hs_capture_tap_counts(const struct hs_capture *capture, size_t index, struct hs_capture_tap_counts *counts);
 
 /* Wanted events that this kernel cannot give, with reasons; valid until freed. */
+/* How the event got attached, see hs_probes_how(). */
+const char *hs_capture_how(const struct hs_capture *capture, uint16_t event_id);
 const struct hs_probe_missing *hs_capture_missing(const struct hs_capture *capture, size_t *missing_nr);
 
 /* What the writer did: sorted, clamped, bytes. All 0 in flight. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The BPF programs: which of them this kernel can run, loading those, attaching and detaching them. A program
- * is called on_<event>; whatever cannot run is listed with its reason. Used by capture.c, one thread.
+ * The BPF programs: which of them this kernel can run, loading those, attaching and detaching them. A program is called
+ * on_<event>, its alternatives on_<event>__tp and __kprobe: the first way that works is taken, in the order of enum
+ * hs_way. Whatever cannot run is listed with its reason. One thread.
  */
 #ifndef HS_CAPTURE_PROBES_H
 #define HS_CAPTURE_PROBES_H
@@ -16,6 +17,8 @@
 struct hsbpf_bpf;
 struct hs_probes;
 
+enum hs_way { HS_WAY_TP_BTF, HS_WAY_TRACEPOINT, HS_WAY_FENTRY, HS_WAY_KPROBE, HS_WAY_NR };
+
 struct hs_probes_config {
 	struct hs_event_set wanted;
 	bool host_wide;
@@ -26,7 +29,7 @@ struct hs_probes_config {
 
 struct hs_probe_missing {
 	const struct hs_event *event;
-	char reason[160];
+	char reason[256];
 };
 
 /*
@@ -40,6 +43,9 @@ int hs_probes_attach(struct hs_probes *probes, char *reason, size_t reason_bytes
 
 /* When this returns no handler runs any more. */
 void hs_probes_detach(struct hs_probes *probes);
+
+/* "tp_btf", "tracepoint", "fentry" or "kprobe"; NULL when the event is not attached. */
+const char *hs_probes_how(const struct hs_probes *probes, uint16_t event_id);
 
 struct hsbpf_bpf *hs_probes_bpf(struct hs_probes *probes);
 const struct hs_probe_missing *hs_probes_missing(const struct hs_probes *probes, size_t *missing_nr);
