@@ -27,9 +27,19 @@ struct hs_exit_reasons {
 extern struct hs_cpus cpus SEC(".maps");
 extern struct hs_exit_reasons exit_reasons SEC(".maps");
 
-extern const volatile bool by_cpu;	   /* only CPUs in `cpus` */
-extern const volatile bool by_exit_reason; /* only exits in exit_reasons */
-extern const volatile __u64 min_exit_ns;   /* not 0: exits as kvm_exit_long, and only those that took so long */
+extern const volatile bool by_cpu;	     /* only CPUs in `cpus` */
+extern const volatile bool by_exit_reason;   /* only exits in exit_reasons */
+extern const volatile __u64 min_exit_ns;     /* not 0: exits as kvm_exit_long, and only those that took so long */
+extern const volatile __u64 trigger_exit_ns; /* not 0: an exit that took so long wakes the reader */
+extern const volatile bool trigger_panic;    /* a guest that reports its panic wakes the reader */
+
+/* In flight nothing else wakes. */
+static __always_inline void hs_trigger(void)
+{
+	u32 nothing = 0;
+
+	bpf_ringbuf_output(&wake, &nothing, sizeof(nothing), BPF_RB_FORCE_WAKEUP);
+}
 
 static __always_inline bool hs_is_cpu_watched(void)
 {

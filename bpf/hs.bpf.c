@@ -24,3 +24,5 @@ struct hs_exit_reasons exit_reasons SEC(".maps");
 const volatile bool by_cpu = 0;
 const volatile bool by_exit_reason = 0;
 const volatile __u64 min_exit_ns = 0;
+const volatile __u64 trigger_exit_ns = 0;
+const volatile bool trigger_panic = 0;

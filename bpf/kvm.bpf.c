@@ -9,6 +9,8 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
+#define PVPANIC_PORT 0x505 /* QEMU docs/specs/pvpanic.rst */
+
 struct long_exit {
 	u64 ts, guest_rip;
 	u32 exit_reason, isa;
@@ -22,7 +24,7 @@ struct {
 	__type(value, struct long_exit);
 } last_exits SEC(".maps");
 
-static __always_inline int remember_exit(const struct trace_event_raw_kvm_exit *ctx)
+static __always_inline void remember_exit(const struct trace_event_raw_kvm_exit *ctx)
 {
 	struct long_exit last = { .ts = bpf_ktime_get_boot_ns(),
 				  .guest_rip = ctx->guest_rip,
@@ -32,7 +34,6 @@ static __always_inline int remember_exit(const struct trace_event_raw_kvm_exit *
 
 	if (bpf_map_update_elem(&last_exits, &tid, &last, BPF_ANY))
 		hs_lost_count(HS_EVENT_kvm_exit_long);
-	return 0;
 }
 
 /* A classic tracepoint: the exit reason is worked out inside it, no argument carries it. */
@@ -43,14 +44,16 @@ int on_kvm_exit(struct trace_event_raw_kvm_exit *ctx)
 
 	if (!hs_is_watched(&tgid) || !hs_is_exit_watched(ctx->isa, ctx->exit_reason))
 		return 0;
+	if (min_exit_ns || trigger_exit_ns)
+		remember_exit(ctx);
 	if (min_exit_ns)
-		return remember_exit(ctx);
+		return 0;
 	return hs_emit(kvm_exit, .guest_rip = ctx->guest_rip, .info1 = ctx->info1, .info2 = ctx->info2,
 		       .exit_reason = ctx->exit_reason, .isa = ctx->isa, .intr_info = ctx->intr_info,
 		       .error_code = ctx->error_code, .vcpu_id = ctx->vcpu_id, .tgid = tgid);
 }
 
-static __always_inline int emit_long_exit(u32 vcpu_id, u32 tgid)
+static __always_inline int end_exit(u32 vcpu_id, u32 tgid)
 {
 	u32 tid = bpf_get_current_pid_tgid();
 	struct long_exit *last = bpf_map_lookup_elem(&last_exits, &tid), exit;
@@ -61,7 +64,9 @@ static __always_inline int emit_long_exit(u32 vcpu_id, u32 tgid)
 	exit = *last;
 	bpf_map_delete_elem(&last_exits, &tid);
 	duration_ns = bpf_ktime_get_boot_ns() - exit.ts;
-	if (duration_ns < min_exit_ns)
+	if (trigger_exit_ns && duration_ns >= trigger_exit_ns)
+		hs_trigger();
+	if (!min_exit_ns || duration_ns < min_exit_ns)
 		return 0;
 	return hs_emit(kvm_exit_long, .guest_rip = exit.guest_rip, .duration_ns = duration_ns,
 		       .exit_reason = exit.exit_reason, .isa = exit.isa, .vcpu_id = vcpu_id, .tgid = tgid);
@@ -74,7 +79,9 @@ static __always_inline int on_entry(u32 vcpu_id)
 	if (!hs_is_watched(&tgid))
 		return 0;
 	if (min_exit_ns)
-		return emit_long_exit(vcpu_id, tgid);
+		return end_exit(vcpu_id, tgid);
+	if (trigger_exit_ns)
+		end_exit(vcpu_id, tgid);
 	return hs_emit(kvm_entry, .vcpu_id = vcpu_id, .tgid = tgid);
 }
 
@@ -120,7 +127,10 @@ int BPF_PROG(on_kvm_pio, u32 rw, u32 port, u32 size, u32 count, const void *data
 	if (!hs_is_watched(&tgid))
 		return 0;
 	hs_read_bounded(&val, sizeof(val), (u64)data, size);
-	return hs_emit(kvm_pio, .rw = rw, .port = port, .size = size, .count = count, .val = val, .tgid = tgid);
+	hs_emit(kvm_pio, .rw = rw, .port = port, .size = size, .count = count, .val = val, .tgid = tgid);
+	if (trigger_panic && rw && port == PVPANIC_PORT)
+		hs_trigger();
+	return 0;
 }
 
 SEC("tp_btf/kvm_mmio")

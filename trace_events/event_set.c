@@ -27,6 +27,8 @@ int hs_event_set_add_profile(struct hs_event_set *set, const char *profile)
 {
 	int err = -ENOENT;
 
+	if (!strcmp(profile, "tap")) /* packets on taps are the kernel's net events */
+		profile = "net";
 	for (unsigned int i = 0; i < hs_event_nr; i++) {
 		if (strcmp(profile, "all") && strcmp(profile, hs_events[i].system))
 			continue;

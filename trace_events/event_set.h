@@ -12,7 +12,8 @@ struct hs_event_set {
 /* Adds every event whose name or system:name the shell pattern matches; how many matched. */
 unsigned int hs_event_set_add_glob(struct hs_event_set *set, const char *pattern);
 
-/* Adds a profile: the name of a system (kvm, net, ...) or "all". -ENOENT: no such profile. */
+/* Adds a profile: the name of a system (kvm, nested, vhost, net, sched, migration), "tap" for net, or "all". -ENOENT:
+ * no such profile. */
 int hs_event_set_add_profile(struct hs_event_set *set, const char *profile);
 
 #endif

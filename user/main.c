@@ -19,6 +19,8 @@ const struct hs_verb *const hs_verbs[] = {
 	&cmd_lab_status,
 	&cmd_lab_down,
 	&cmd_record,
+	&cmd_snapshot,
+	&cmd_events,
 	&cmd_stat, &cmd_top,
 	&cmd_check,
 	&cmd_show,

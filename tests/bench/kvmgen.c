@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A KVM guest of a dozen bytes that makes an exactly known number of events: N times `out` to port 0x80, so N
+ * A KVM guest of a dozen bytes that makes an exactly known number of events: N times `out` to a port (0x80), so N
  * kvm_pio and N + 1 kvm_userspace_exit (the last is hlt). The yardstick for loss and for cost per event.
  * Usage: kvmgen N [wait]; with "wait" the VM is
  * there and its vCPU starts at the first byte on stdin. Prints "io=N ns=TIME cpu_ns=TIME"; exit code 4 when KVM cannot
@@ -36,11 +36,11 @@ static uint64_t now_ns(clockid_t clock)
 	return time.tv_sec * 1000000000ull + time.tv_nsec;
 }
 
-static int give_code(int vm, uint32_t out_nr)
+static int give_code(int vm, uint32_t out_nr, uint16_t port)
 {
-	/* mov ecx,N ; again: out 0x80,al ; dec ecx ; jnz again ; hlt */
-	const uint8_t code[] = { 0x66, 0xb9, out_nr, out_nr >> 8, out_nr >> 16, out_nr >> 24, 0xe6,
-				 0x80, 0x66, 0x49,   0x75,	  0xfa,		0xf4 };
+	/* mov ecx,N ; mov dx,PORT ; again: out dx,al ; dec ecx ; jnz again ; hlt */
+	const uint8_t code[] = { 0x66,	    0xb9, out_nr, out_nr >> 8, out_nr >> 16, out_nr >> 24, 0xba, port,
+				 port >> 8, 0xee, 0x66,	  0x49,	       0x75,	     0xfb,	   0xf4 };
 	void *memory = mmap(NULL, 0x1000, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct kvm_userspace_memory_region region = {
 		.guest_phys_addr = CODE_ADDRESS,
@@ -87,7 +87,7 @@ static int64_t run(int vcpu, const struct kvm_run *state)
 	}
 }
 
-static int64_t generate(int kvm, uint32_t out_nr, bool waits, struct used_time *time)
+static int64_t generate(int kvm, uint32_t out_nr, uint16_t port, bool waits, struct used_time *time)
 {
 	int vm = ioctl(kvm, KVM_CREATE_VM, 0), vcpu, size, err;
 	const struct kvm_run *state;
@@ -96,7 +96,7 @@ static int64_t generate(int kvm, uint32_t out_nr, bool waits, struct used_time *
 	if (vm < 0)
 		return -errno;
 	ioctl(vm, KVM_SET_TSS_ADDR, TSS_ADDRESS);
-	err = give_code(vm, out_nr);
+	err = give_code(vm, out_nr, port);
 	if (err)
 		return err;
 	vcpu = ioctl(vm, KVM_CREATE_VCPU, 0);
@@ -122,13 +122,14 @@ static int64_t generate(int kvm, uint32_t out_nr, bool waits, struct used_time *
 int main(int argc, char **argv)
 {
 	bool waits = argc == 3 && !strcmp(argv[2], "wait");
-	long out_nr = argc == 2 || waits ? atol(argv[1]) : 0;
+	long out_nr = argc == 2 || argc == 3 ? atol(argv[1]) : 0;
+	uint16_t port = argc == 3 && !waits ? strtoul(argv[2], NULL, 0) : 0x80;
 	struct used_time time = { 0 };
 	int64_t made;
 	int kvm;
 
 	if (out_nr < 1 || out_nr > UINT32_MAX) {
-		fprintf(stderr, "usage: kvmgen N [wait]   (N: events to make, at least 1)\n");
+		fprintf(stderr, "usage: kvmgen N [wait|PORT]   (N: events to make, at least 1)\n");
 		return 2;
 	}
 	kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
@@ -136,7 +137,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "kvmgen: cannot open /dev/kvm: %s\n", strerror(errno));
 		return EXIT_NO_KVM;
 	}
-	made = generate(kvm, out_nr, waits, &time);
+	made = generate(kvm, out_nr, port, waits, &time);
 	if (made < 0) {
 		fprintf(stderr, "kvmgen: KVM cannot run the guest: %s\n", strerror((int)-made));
 		return EXIT_NO_KVM;

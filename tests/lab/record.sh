@@ -68,6 +68,51 @@ babeltrace2 "$work/disk/full/trace/host" >"$work/text" 2>/dev/null
 check "what is on a full disk is readable" test "$(grep -c kvm_ "$work/text")" -gt 1000
 umount "$work/disk"
 
+# A flight: nothing on the disk before it is asked, then the newest, exactly.
+run "$hsbpf" record --flight --buffer 64K --trigger 'exit>soon' -o "$work/none"
+equal "a trigger that is none is a usage error" "$status" 2
+run "$hsbpf" record --trigger panic -o "$work/none"
+equal "a trigger without a flight is a usage error" "$status" 2
+"$hsbpf" record --flight --buffer 64K --trigger panic -e kvm_pio -e kvm_userspace_exit -o "$work/flight" >"$work/out" 2>"$work/err" &
+recorder=$!
+until_true 10 test -s "$work/flight/record.json"
+"$kvmgen" 20000 >/dev/null
+check "a flight writes nothing by itself" test ! -e "$work/flight/snapshot-1" -a ! -e "$work/flight/trace"
+run "$hsbpf" snapshot "$work/flight"
+equal "snapshot says where it is" "$(cat "$work/out")" "$work/flight/snapshot-1"
+dir=$work/flight/snapshot-1
+check "the snapshot's record.json fits its schema" tests/lib/schema.sh "$dir/record.json"
+babeltrace2 "$dir/trace/host" >"$work/text" 2>/dev/null
+check "the snapshot has the newest" test "$(grep -c "tgid = " "$work/text")" -ge 900
+equal "and babeltrace2 finds as many kvm_pio" "$(grep -c ' kvm_pio:' "$work/text")" "$(count "$dir" kvm_pio recorded)"
+"$kvmgen" 10 0x505 >/dev/null
+check "a guest's panic is a trigger" until_true 10 test -s "$work/flight/snapshot-2/record.json"
+kill -INT $recorder
+wait $recorder
+equal "a flight ends well" $? 0
+check "its end is a snapshot too" test -s "$work/flight/snapshot-3/record.json"
+fails "a flight that has ended takes no snapshot" 1 "does not run any more" "$hsbpf" snapshot "$work/flight"
+fails "a recording takes no snapshot" 1 "is not a flight" "$hsbpf" snapshot "$work/all"
+
+# Filters.
+fails "a list of CPUs that is none" 2 "is not a list" "$hsbpf" record --cpu 0-x -o "$work/none"
+fails "an exit reason that is none" 2 "is no exit reason" "$hsbpf" record --exit-reason HLT,nosuch -o "$work/none"
+run taskset -c 0 "$hsbpf" record --cpu 0 -e kvm_pio -o "$work/cpu0" -- taskset -c 0 "$kvmgen" 1000
+equal "--cpu takes that CPU's events" "$(count "$work/cpu0" kvm_pio recorded)" 1000
+if [ "$(nproc)" -gt 1 ]; then
+	run "$hsbpf" record --cpu 1 -e kvm_pio -o "$work/cpu1" -- taskset -c 0 "$kvmgen" 1000
+	equal "and no other's" "$(babeltrace2 "$work/cpu1/trace/host" 2>/dev/null | grep -vc 'cpu_id = 1')" 0
+fi
+
+# The events of this kernel.
+run "$hsbpf" events --json
+check "events fits its schema" tests/lib/schema.sh "$work/out"
+equal "every event says how, or why not" "$(jq '[.events[] | select((.how == null) == (.missing == null))] | length' "$work/out")" 0
+equal "what KVM offers here is attached" "$(jq -r '.events[] | select(.event == "kvm_pio") | .how' "$work/out")" tp_btf
+run setpriv --bounding-set=-all --inh-caps=-all "$hsbpf" events kvm_exit
+check "without privilege it is said" grep -q "not here: the kernel refuses BPF" "$work/out"
+fails "an event that is none" 2 "no event and no profile" "$hsbpf" events nosuch
+
 # Only one VM of two.
 mkfifo "$work/go"
 bash -c 'read -r <"$1"; exec "$2" 5000' - "$work/go" "$kvmgen" &

@@ -28,7 +28,7 @@ start() {
 	local dir=$1 options=() pid
 	shift
 	for pid in "${vms[@]}"; do options+=(--vm "$pid"); done
-	"$hsbpf" record -o "$dir" "${options[@]}" "$@" >"$work/out" 2>"$work/err" &
+	"$hsbpf" record -e kvm_pio -e kvm_userspace_exit -o "$dir" "${options[@]}" "$@" >"$work/out" 2>"$work/err" &
 	recorder=$!
 	until_true 10 test -s "$dir/record.json" || note "$(cat "$work/err")"
 }
@@ -45,7 +45,7 @@ start "$work/stopped"
 kill -STOP $recorder
 go 0
 end KILL
-run "$hsbpf" record -o "$work/next" -- true
+run "$hsbpf" record -e kvm_pio -e kvm_userspace_exit -o "$work/next" -- true
 equal "the next recording goes on as ever" "$status" 0
 check "it says what it saved" grep -qE "a recorder \(process $recorder\) was killed: its last [0-9]+ events are in $work/next/last" "$work/err"
 check "last/record.json fits its schema" tests/lib/schema.sh "$work/next/last/record.json"
@@ -53,7 +53,7 @@ equal "killed before it wrote anything: everything is saved" "$(sum "$work/next/
 equal "and babeltrace2 finds it" "$(events "$work/next/last")" 40000
 equal "nothing stays pinned" "$(pinned)" ""
 equal "the dead recorder's folder holds its trace and document" "$(ls -A "$work/stopped" | tr '\n' ' ')" "record.json trace "
-run "$hsbpf" record -o "$work/after" -- true
+run "$hsbpf" record -e kvm_pio -e kvm_userspace_exit -o "$work/after" -- true
 check "what was saved is not saved again" test ! -e "$work/after/last"
 
 # Killed while it drains: at another point of the file each time.
@@ -68,7 +68,7 @@ for bytes in 1 100000 200000 300000 400000 600000; do
 	until [ "$(stat -c %s "$dir"/trace/host/cpu* 2>/dev/null | awk '{s += $1} END {print s + 0}')" -ge $bytes ] ||
 		[ $SECONDS -gt $deadline ]; do :; done
 	end KILL
-	run "$hsbpf" record -o "$dir/next" -- true
+	run "$hsbpf" record -e kvm_pio -e kvm_userspace_exit -o "$dir/next" -- true
 	before=$(events "$dir")
 	check "$bytes bytes written: the dead recorder's trace is whole" test ! -s "$work/complaints"
 	saved=0
@@ -84,7 +84,7 @@ go 0
 kill -STOP $recorder
 go 1
 end KILL
-run "$hsbpf" record -o "$work/lossy/next" -- true
+run "$hsbpf" record -e kvm_pio -e kvm_userspace_exit -o "$work/lossy/next" -- true
 before=$(babeltrace2 "$work/lossy/trace/host" 2>"$work/complaints" | wc -l)
 before=$((before + $(discarded)))
 saved=$(babeltrace2 "$work/lossy/next/last/trace/host" 2>"$work/complaints" | wc -l)

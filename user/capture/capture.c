@@ -318,17 +318,22 @@ int hs_capture_fd(const struct hs_capture *capture)
 	return capture->fill_fd;
 }
 
-void hs_capture_drain(struct hs_capture *capture)
+bool hs_capture_take_wake(struct hs_capture *capture)
 {
 	struct epoll_event event;
 
+	if (*capture->woken == __atomic_load_n(capture->wakes, __ATOMIC_ACQUIRE))
+		return false;
+	__atomic_store_n(capture->woken, *capture->wakes, __ATOMIC_RELEASE);
+	epoll_wait(capture->fill_fd, &event, 1, 0);
+	return true;
+}
+
+void hs_capture_drain(struct hs_capture *capture)
+{
 	if (capture->flight)
 		return;
-	/* Takes the readiness away that a fill mark caused. */
-	if (*capture->woken != __atomic_load_n(capture->wakes, __ATOMIC_ACQUIRE)) {
-		__atomic_store_n(capture->woken, *capture->wakes, __ATOMIC_RELEASE);
-		epoll_wait(capture->fill_fd, &event, 1, 0);
-	}
+	hs_capture_take_wake(capture);
 	for (uint32_t cpu = 0; cpu < capture->cpu_nr; cpu++) {
 		if (!hs_ring_is_empty(&capture->rings, cpu))
 			hs_drain_cpu(&capture->rings, cpu, capture->writer);

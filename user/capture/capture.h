@@ -57,7 +57,8 @@ int hs_capture_unwatch_process(struct hs_capture *capture, pid_t tgid);
 int hs_capture_watch_tap(struct hs_capture *capture, uint32_t netns_inum, uint32_t ifindex, uint16_t tenant,
 			 enum hs_role role);
 
-/* Readable (epoll, poll) when a ring passed half its size: drain now rather than at the next tick. */
+/* Readable (epoll, poll) when a ring passed half its size: drain now rather than at the next tick. In flight: when a
+ * trigger of the filter was hit, see hs_capture_take_wake(). */
 int hs_capture_fd(const struct hs_capture *capture);
 
 /*
@@ -65,6 +66,9 @@ int hs_capture_fd(const struct hs_capture *capture);
  * does nothing.
  */
 void hs_capture_drain(struct hs_capture *capture);
+
+/* Whether anything woke hs_capture_fd() since the last call; it is not readable any more. */
+bool hs_capture_take_wake(struct hs_capture *capture);
 
 /* Detaches and drains what is left. The counts are final after this. Stopping twice is fine. */
 void hs_capture_stop(struct hs_capture *capture);

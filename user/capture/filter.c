@@ -14,6 +14,8 @@ void hs_filter_prepare(const struct hs_filter *filter, uint32_t cpu_nr, struct h
 	bpf->rodata->by_cpu = filter->cpus != NULL;
 	bpf->rodata->by_exit_reason = filter->exit_nr > 0;
 	bpf->rodata->min_exit_ns = filter->min_exit_ns;
+	bpf->rodata->trigger_exit_ns = filter->trigger_exit_ns;
+	bpf->rodata->trigger_panic = filter->trigger_panic;
 	bpf_map__set_max_entries(bpf->maps.cpus, cpu_nr);
 }
 

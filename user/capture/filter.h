@@ -3,6 +3,7 @@
 #ifndef HS_CAPTURE_FILTER_H
 #define HS_CAPTURE_FILTER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +19,9 @@ struct hs_filter {
 	struct hs_exit_filter exits[HS_EXIT_FILTERS_MAX]; /* only these exits; none: all */
 	size_t exit_nr;
 	uint64_t min_exit_ns; /* not 0: kvm_exit and kvm_entry become kvm_exit_long, and only the long ones */
+	/* What wakes the reader of a flight: an exit that took so long (0: none), a panic told through pvpanic. */
+	uint64_t trigger_exit_ns;
+	bool trigger_panic;
 };
 
 struct hsbpf_bpf;

@@ -47,6 +47,9 @@ static int run(void *config, int argc, char **argv)
 }
 
 const struct hs_verb cmd_gen = {
-	.name = "gen", .synopsis = "man [VERB] | completion | events | verbs", .options = options,
-	.help = "print man pages, bash completion, the events' documentation or the list of verbs", .run = run,
+	.name = "gen",
+	.synopsis = "man [VERB] | completion | events | verbs",
+	.options = options,
+	.help = "print man pages, bash completion, the events' documentation or the list of verbs",
+	.run = run,
 };

@@ -5,18 +5,20 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cpulist.h"
 #include "base/io.h"
 #include "base/log.h"
 #include "base/unit.h"
 #include "cmd.h"
 #include "interrupt.h"
 #include "record/recorder.h"
+#include "trace_events/exit_reason.h"
 
 struct record_config {
-	struct hs_opt_list events, profiles, vms, taps;
-	const char *out;
-	uint64_t duration_ns, buffer_bytes;
-	bool fail_on_loss, json, verbose;
+	struct hs_opt_list events, profiles, vms, taps, triggers;
+	const char *out, *cpus, *exit_reasons;
+	uint64_t duration_ns, buffer_bytes, min_exit_ns;
+	bool fail_on_loss, json, verbose, flight;
 };
 
 #define BUFFER_MIN 4096
@@ -31,6 +33,18 @@ static const struct hs_opt options[] = {
 	       "only this VM: a PID, a QEMU -name or a libvirt domain; every VM unless given"),
 	HS_OPT(struct record_config, taps, "tap", 0, HS_OPT_LIST, "IFACE", NULL,
 	       "only packets of this interface; every tap of this network namespace unless given"),
+	HS_OPT(struct record_config, cpus, "cpu", 0, HS_OPT_STR, "LIST", NULL,
+	       "only events of these CPUs, such as 0-3,7"),
+	HS_OPT(struct record_config, exit_reasons, "exit-reason", 0, HS_OPT_STR, "LIST", NULL,
+	       "only exits for these reasons, by name or number, such as HLT,npf,0x7b"),
+	HS_OPT(struct record_config, min_exit_ns, "min-exit", 0, HS_OPT_DURATION, "TIME", NULL,
+	       "only exits that take that long, as kvm_exit_long"),
+	HS_OPT(struct record_config, flight, "flight", 0, HS_OPT_FLAG, NULL, NULL,
+	       "keep the newest events in the rings, and write them only when asked: `hsbpf snapshot`, SIGUSR1, a "
+	       "trigger, "
+	       "the end"),
+	HS_OPT(struct record_config, triggers, "trigger", 0, HS_OPT_LIST, "WHEN", NULL,
+	       "of a flight: 'exit>TIME', vm-end (a VM ends), panic (a guest tells its panic through pvpanic)"),
 	HS_OPT(struct record_config, duration_ns, "duration", 'd', HS_OPT_DURATION, "TIME", NULL,
 	       "end after that time; at Ctrl-C or with the command unless given"),
 	HS_OPT(struct record_config, buffer_bytes, "buffer", 0, HS_OPT_SIZE, "SIZE", "8M", "ring of each CPU",
@@ -62,7 +76,80 @@ static int choose_events(const struct record_config *config, struct hs_event_set
 		hs_event_set_add_profile(set, "kvm");
 	if (config->taps.count)
 		hs_event_set_add_profile(set, "net");
+	if (config->min_exit_ns)
+		set->has[HS_EVENT_kvm_exit] = set->has[HS_EVENT_kvm_entry] = set->has[HS_EVENT_kvm_exit_long] = true;
+	else
+		set->has[HS_EVENT_kvm_exit_long] = false;
 	return 0;
+}
+
+static bool add_exit(struct hs_filter *filter, uint32_t isa, const char *name)
+{
+	struct hs_exit_filter *exit = &filter->exits[filter->exit_nr];
+
+	if (filter->exit_nr == HS_EXIT_FILTERS_MAX || hs_exit_reason_find(isa, name, &exit->reason))
+		return false;
+	exit->isa = isa;
+	filter->exit_nr++;
+	return true;
+}
+
+/* A name may belong to either instruction set, a number means both. */
+static int choose_exits(const char *list, struct hs_filter *filter)
+{
+	scoped(mem) char *text = strdup(list);
+	char *save = NULL;
+
+	for (char *name = text ? strtok_r(text, ",", &save) : NULL; name; name = strtok_r(NULL, ",", &save)) {
+		bool is_vmx = add_exit(filter, HS_ISA_VMX, name), is_svm = add_exit(filter, HS_ISA_SVM, name);
+
+		if (!is_vmx && !is_svm) {
+			hs_err("--exit-reason: '%s' is no exit reason of VMX or SVM", name);
+			return HS_EXIT_USAGE;
+		}
+	}
+	return 0;
+}
+
+static int choose_trigger(const char *trigger, struct hs_recorder_config *recording)
+{
+	if (!strcmp(trigger, "vm-end"))
+		recording->trigger_vm_end = true;
+	else if (!strcmp(trigger, "panic"))
+		recording->filter.trigger_panic = true;
+	else if (strncmp(trigger, "exit>", 5) || hs_parse_duration(trigger + 5, &recording->filter.trigger_exit_ns) ||
+		 !recording->filter.trigger_exit_ns) {
+		hs_err("--trigger '%s' is not one of 'exit>TIME', vm-end, panic", trigger);
+		return HS_EXIT_USAGE;
+	}
+	return 0;
+}
+
+/* 0, or an exit code after a message. */
+static int choose_filter(const struct record_config *config, struct hs_recorder_config *recording)
+{
+	struct hs_cpulist cpus;
+	int code = 0;
+
+	recording->filter.cpus = config->cpus;
+	recording->filter.min_exit_ns = config->min_exit_ns;
+	if (config->cpus && hs_cpulist_parse(config->cpus, &cpus)) {
+		hs_err("--cpu '%s' is not a list such as 0-3,7", config->cpus);
+		return HS_EXIT_USAGE;
+	}
+	if (config->triggers.count && !config->flight) {
+		hs_err("--trigger belongs to --flight: without it everything is written anyway");
+		return HS_EXIT_USAGE;
+	}
+	if (config->exit_reasons)
+		code = choose_exits(config->exit_reasons, &recording->filter);
+	for (size_t i = 0; i < config->triggers.count && !code; i++)
+		code = choose_trigger(config->triggers.items[i], recording);
+	if (recording->filter.trigger_panic)
+		recording->events.has[HS_EVENT_kvm_pio] = true;
+	if (recording->filter.trigger_exit_ns)
+		recording->events.has[HS_EVENT_kvm_exit] = recording->events.has[HS_EVENT_kvm_entry] = true;
+	return code;
 }
 
 static void on_interrupt(void *ctx)
@@ -136,10 +223,14 @@ static int run(void *config_ptr, int argc, char **argv)
 		.taps = config->taps,
 		.ring_bytes = config->buffer_bytes,
 		.duration_ns = config->duration_ns,
+		.flight = config->flight,
 		.command = argc ? argv : NULL,
 		.command_stdout_fd = config->json ? STDERR_FILENO : STDOUT_FILENO,
 	};
 	int code = choose_events(config, &recording.events);
+
+	if (!code)
+		code = choose_filter(config, &recording);
 
 	if (config->verbose)
 		hs_log_set_level(HS_LOG_DBG);

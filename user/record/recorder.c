@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
@@ -46,7 +47,11 @@ struct hs_recorder {
 	int command_status;
 	bool is_dir_ours, is_over, is_finished;
 	const char *outcome;
-	struct hs_watch tick, fill, second, child;
+	struct hs_watch tick, fill, second, child, usr1;
+	struct hs_capture_snapshot snapshot; /* the newest */
+	unsigned int snapshot_nr;
+	uint64_t trigger_ns; /* of the last snapshot that a trigger made */
+	size_t alive_nr; /* VMs, a second ago */
 };
 
 /* ---- the folder ---- */
@@ -62,7 +67,7 @@ static int make_dir(struct hs_recorder *recorder)
 		return hs_fail(-EEXIST, "%s already holds a recording: give another folder with --out, or remove it",
 			       recorder->config.dir);
 	recorder->is_dir_ours = true;
-	return hs_make_dirs(trace);
+	return hs_make_dirs(recorder->config.flight ? recorder->config.dir : trace);
 }
 
 static char *reserve_path(const struct hs_recorder *recorder)
@@ -121,6 +126,9 @@ static void start_document(struct hs_recorder *recorder)
 	hs_json_add_string(recorder->document, "version", HS_VERSION);
 	hs_json_add_string(recorder->document, "kernel", host.release);
 	hs_json_add_string(recorder->document, "outcome", "running");
+	hs_json_add_u64(recorder->document, "pid", (uint64_t)getpid());
+	hs_json_add_u64(recorder->document, "pid_started", hs_proc_start_time(getpid()));
+	hs_json_add_bool(recorder->document, "flight", recorder->config.flight);
 	hs_json_add_command_line(recorder->document, "options");
 	start = hs_json_add_object(recorder->document, "start");
 	hs_json_add_u64(start, "boot_ns", now.boot_ns);
@@ -129,7 +137,8 @@ static void start_document(struct hs_recorder *recorder)
 
 /* ---- counts ---- */
 
-static void add_events(const struct hs_recorder *recorder)
+/* Of the recording, or of one snapshot of a flight. */
+static void add_events(const struct hs_recorder *recorder, const struct hs_capture_snapshot *snapshot)
 {
 	json_object *events = hs_json_add_array(recorder->document, "events");
 
@@ -142,9 +151,9 @@ static void add_events(const struct hs_recorder *recorder)
 			continue;
 		row = hs_json_append_object(events);
 		hs_json_add_string(row, "event", hs_events[i].name);
-		hs_json_add_u64(row, "recorded", counts.recorded);
+		hs_json_add_u64(row, "recorded", snapshot ? snapshot->recorded[hs_events[i].id] : counts.recorded);
 		hs_json_add_u64(row, "ring_lost", counts.ring_lost);
-		hs_json_add_u64(row, "disk_lost", counts.disk_lost);
+		hs_json_add_u64(row, "disk_lost", snapshot ? snapshot->disk_lost[hs_events[i].id] : counts.disk_lost);
 		hs_json_add_u64(row, "missed", counts.missed);
 	}
 }
@@ -178,21 +187,28 @@ static void add_missing(const struct hs_recorder *recorder)
 	}
 }
 
-static int write_document(struct hs_recorder *recorder)
+static int write_document_of(struct hs_recorder *recorder, const char *path, const struct hs_capture_snapshot *snapshot)
 {
 	json_object *trace;
 
 	hs_json_add_u64(recorder->document, "duration_ns", hs_now_ns() - recorder->started_ns);
 	hs_vms_to_json(&recorder->vms, recorder->document, "vms");
-	add_events(recorder);
+	add_events(recorder, snapshot);
 	add_cpus(recorder);
 	add_missing(recorder);
 	hs_clock_list_to_json(&recorder->clocks, recorder->document, "clocks");
 	trace = hs_json_add_object(recorder->document, "trace");
-	hs_json_add_u64(trace, "bytes", hs_capture_writer_counts(recorder->capture)->bytes);
+	hs_json_add_u64(trace, "bytes",
+			snapshot ? snapshot->bytes : hs_capture_writer_counts(recorder->capture)->bytes);
 	hs_json_add_u64(trace, "sorted", hs_capture_writer_counts(recorder->capture)->sorted);
 	hs_json_add_u64(trace, "clamped", hs_capture_writer_counts(recorder->capture)->clamped);
-	return hs_json_write_file(recorder->document_path, recorder->document);
+	return hs_json_write_file(path, recorder->document);
+}
+
+static int write_document(struct hs_recorder *recorder)
+{
+	return write_document_of(recorder, recorder->document_path,
+				 recorder->config.flight ? &recorder->snapshot : NULL);
 }
 
 uint64_t hs_recorder_lost(const struct hs_recorder *recorder)
@@ -280,6 +296,8 @@ static int open_capture(struct hs_recorder *recorder)
 		.ring_bytes = recorder->config.ring_bytes,
 		.events = recorder->config.events,
 		.host_wide = !recorder->config.vms.count,
+		.filter = recorder->config.filter,
+		.flight = recorder->config.flight,
 		.reason = reason,
 		.reason_bytes = sizeof(reason),
 	};
@@ -319,22 +337,97 @@ static void sample_clocks(struct hs_recorder *recorder)
 	hs_clock_list_append(&recorder->clocks, &sample);
 }
 
-static bool has_any_vm(const struct hs_recorder *recorder)
+static size_t count_alive(const struct hs_recorder *recorder)
 {
-	for (size_t i = 0; i < recorder->vms.vm_nr; i++) {
-		if (!kill(recorder->vms.vms[i].tgid, 0))
-			return true;
-	}
-	return false;
+	size_t alive_nr = 0;
+
+	for (size_t i = 0; i < recorder->vms.vm_nr; i++)
+		alive_nr += !kill(recorder->vms.vms[i].tgid, 0);
+	return alive_nr;
+}
+
+int hs_recorder_snapshot(struct hs_recorder *recorder, const char *why)
+{
+	scoped(mem) char *dir = hs_format("%s/snapshot-%u", recorder->config.dir, recorder->snapshot_nr + 1);
+	scoped(mem) char *trace = hs_format("%s/trace", dir);
+	scoped(mem) char *host = hs_format("%s/trace/host", dir);
+	scoped(mem) char *document = hs_format("%s/record.json", dir);
+	int err = dir && trace && host && document ? hs_make_dirs(trace) : -ENOMEM;
+
+	if (!err)
+		err = hs_capture_snapshot(recorder->capture, host, &recorder->snapshot);
+	if (err)
+		return err;
+	recorder->snapshot_nr++;
+	hs_json_add_string(recorder->document, "snapshot", why);
+	hs_json_add_u64(recorder->document, "snapshots", recorder->snapshot_nr);
+	err = write_document_of(recorder, document, &recorder->snapshot);
+	if (!err)
+		hs_info("%s: %s", dir, why);
+	return err ? err : write_document(recorder);
+}
+
+/* Triggers come in bursts, and the next ones would write the same records again. */
+static void snapshot_by_trigger(struct hs_recorder *recorder, const char *why)
+{
+	uint64_t now_ns = hs_now_ns();
+
+	if (recorder->trigger_ns && now_ns - recorder->trigger_ns < SECOND_NS)
+		return;
+	recorder->trigger_ns = now_ns;
+	hs_recorder_snapshot(recorder, why);
+}
+
+static void on_wake(void *ctx, uint32_t events)
+{
+	struct hs_recorder *recorder = ctx;
+
+	(void)events;
+	if (!recorder->config.flight)
+		hs_capture_drain(recorder->capture);
+	else if (hs_capture_take_wake(recorder->capture))
+		snapshot_by_trigger(recorder,
+				    recorder->config.filter.trigger_panic && !recorder->config.filter.trigger_exit_ns
+					    ? "a guest panicked"
+					    : "trigger");
+}
+
+static void on_usr1(void *ctx, uint32_t events)
+{
+	struct hs_recorder *recorder = ctx;
+	struct signalfd_siginfo info;
+
+	(void)events;
+	if (read(recorder->usr1.fd, &info, sizeof(info)) == sizeof(info))
+		hs_recorder_snapshot(recorder, "asked for");
+}
+
+static int catch_usr1(struct hs_recorder *recorder)
+{
+	sigset_t usr1;
+	int fd;
+
+	sigemptyset(&usr1);
+	sigaddset(&usr1, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &usr1, NULL);
+	fd = signalfd(-1, &usr1, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd < 0)
+		return hs_fail(-errno, "cannot wait for SIGUSR1:");
+	return hs_loop_add(recorder->loop, &recorder->usr1, fd, EPOLLIN, on_usr1, recorder);
 }
 
 /* Selected VMs: their new vCPUs, and the end with the last of them. */
 static void follow_vms(struct hs_recorder *recorder)
 {
+	size_t alive_nr = count_alive(recorder);
+
+	if (recorder->config.trigger_vm_end && alive_nr < recorder->alive_nr)
+		snapshot_by_trigger(recorder, "a VM ended");
+	recorder->alive_nr = alive_nr;
 	if (!recorder->config.vms.count)
 		return;
 	hs_vms_refresh(&recorder->vms);
-	if (has_any_vm(recorder))
+	if (alive_nr)
 		return;
 	hs_info("the recorded VMs have ended");
 	hs_recorder_end(recorder, "ok");
@@ -350,7 +443,7 @@ static void on_second(void *ctx, uint32_t events)
 	sample_clocks(recorder);
 	reserve_room(recorder);
 	follow_vms(recorder);
-	if (lost > recorder->said_lost)
+	if (lost > recorder->said_lost && !recorder->config.flight)
 		hs_warn("%llu events lost so far: a larger --buffer or fewer events would keep them",
 			(unsigned long long)lost);
 	recorder->said_lost = lost;
@@ -388,8 +481,10 @@ static int start_watches(struct hs_recorder *recorder)
 	int err = hs_loop_timer(recorder->loop, &recorder->tick, DRAIN_PERIOD_NS, on_tick, recorder);
 
 	if (!err)
-		err = hs_loop_add(recorder->loop, &recorder->fill, hs_capture_fd(recorder->capture), EPOLLIN, on_tick,
+		err = hs_loop_add(recorder->loop, &recorder->fill, hs_capture_fd(recorder->capture), EPOLLIN, on_wake,
 				  recorder);
+	if (!err && recorder->config.flight)
+		err = catch_usr1(recorder);
 	if (!err)
 		err = hs_loop_timer(recorder->loop, &recorder->second, SECOND_NS, on_second, recorder);
 	return err;
@@ -439,7 +534,7 @@ int hs_recorder_open(const struct hs_recorder_config *config, struct hs_loop *lo
 	recorder->loop = loop;
 	recorder->outcome = "failed";
 	recorder->reserve_fd = -1;
-	recorder->tick.fd = recorder->fill.fd = recorder->second.fd = recorder->child.fd = -1;
+	recorder->tick.fd = recorder->fill.fd = recorder->second.fd = recorder->child.fd = recorder->usr1.fd = -1;
 	err = open_parts(recorder);
 	if (err) {
 		remove_dir(recorder);
@@ -497,7 +592,7 @@ int hs_recorder_finish(struct hs_recorder *recorder)
 	sample_clocks(recorder);
 	hs_json_add_string(recorder->document, "outcome", recorder->outcome);
 	release_room(recorder);
-	return write_document(recorder);
+	return recorder->config.flight ? hs_recorder_snapshot(recorder, "the end") : write_document(recorder);
 }
 
 json_object *hs_recorder_document(struct hs_recorder *recorder)
@@ -518,6 +613,7 @@ void hs_recorder_free(struct hs_recorder *recorder)
 		hs_recorder_finish(recorder);
 	hs_loop_close(recorder->loop, &recorder->tick);
 	hs_loop_remove(recorder->loop, &recorder->fill);
+	hs_loop_close(recorder->loop, &recorder->usr1);
 	hs_loop_close(recorder->loop, &recorder->second);
 	hs_loop_close(recorder->loop, &recorder->child);
 	hs_capture_free(recorder->capture);

@@ -31,6 +31,9 @@ struct hs_recorder_config {
 	uint64_t duration_ns;	 /* 0: until it is ended */
 	char *const *command;	 /* runs while we record; NULL: none */
 	int command_stdout_fd;	 /* where its output goes */
+	struct hs_filter filter;
+	bool flight;	     /* keep the newest in the rings, write them at snapshots only, the last one at the end */
+	bool trigger_vm_end; /* of a flight: a VM that ends is a snapshot */
 };
 
 /*
@@ -43,6 +46,12 @@ int hs_recorder_open(const struct hs_recorder_config *config, struct hs_loop *lo
 int hs_recorder_run(struct hs_recorder *recorder);
 /* From a callback of the loop: `outcome` is "ok" or "interrupted". */
 void hs_recorder_end(struct hs_recorder *recorder, const char *outcome);
+
+/*
+ * Of a flight: DIR/snapshot-N with trace/host and a record.json of its own. `why` is for the document. 0 or -errno
+ * (said). SIGUSR1 and the triggers of the filter come here too.
+ */
+int hs_recorder_snapshot(struct hs_recorder *recorder, const char *why);
 
 /* Stops, drains and writes record.json; the counts are final. 0 or -errno (said). */
 int hs_recorder_finish(struct hs_recorder *recorder);
