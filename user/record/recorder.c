@@ -12,7 +12,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,6 +19,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/proc.h"
+#include "capture/tap.h"
 #include "record/last.h"
 #include "timeline/clock_json.h"
 
@@ -51,7 +51,7 @@ struct hs_recorder {
 	struct hs_capture_snapshot snapshot; /* the newest */
 	unsigned int snapshot_nr;
 	uint64_t trigger_ns; /* of the last snapshot that a trigger made */
-	size_t alive_nr; /* VMs, a second ago */
+	size_t alive_nr;     /* VMs, a second ago */
 };
 
 /* ---- the folder ---- */
@@ -226,20 +226,13 @@ uint64_t hs_recorder_lost(const struct hs_recorder *recorder)
 
 /* ---- what is watched ---- */
 
-static bool is_tap(const char *name)
-{
-	scoped(mem) char *path = hs_format("/sys/class/net/%s/tun_flags", name);
-
-	return path && !access(path, F_OK);
-}
-
-static int watch_tap(struct hs_recorder *recorder, const char *name, ino_t netns_inum, uint16_t number)
+static int watch_tap(struct hs_recorder *recorder, const char *name, uint32_t netns_inum, uint16_t number)
 {
 	unsigned int ifindex = if_nametoindex(name);
 
 	if (!ifindex)
 		return hs_fail(-ENOENT, "there is no interface '%s' in this network namespace", name);
-	return hs_capture_watch_tap(recorder->capture, (uint32_t)netns_inum, ifindex, number, HS_ROLE_OTHER);
+	return hs_capture_watch_tap(recorder->capture, netns_inum, ifindex, number, HS_ROLE_OTHER);
 }
 
 /* All taps of the namespace unless some were named. */
@@ -247,20 +240,17 @@ static int watch_taps(struct hs_recorder *recorder)
 {
 	const struct hs_recorder_config *config = &recorder->config;
 	struct if_nameindex *interfaces;
-	struct stat netns;
 	uint16_t number = 0;
-	int err = 0;
-
-	if (stat("/proc/self/ns/net", &netns))
-		return hs_fail(-errno, "cannot tell the network namespace:");
+	uint32_t netns_inum;
+	int err = hs_netns_inum(&netns_inum);
 	for (size_t i = 0; i < config->taps.count && !err; i++)
-		err = watch_tap(recorder, config->taps.items[i], netns.st_ino, number++);
-	if (config->taps.count)
+		err = watch_tap(recorder, config->taps.items[i], netns_inum, number++);
+	if (err || config->taps.count)
 		return err;
 	interfaces = if_nameindex();
 	for (struct if_nameindex *at = interfaces; at && at->if_index && !err; at++) {
-		if (is_tap(at->if_name))
-			err = watch_tap(recorder, at->if_name, netns.st_ino, number++);
+		if (hs_tap_is(at->if_name))
+			err = watch_tap(recorder, at->if_name, netns_inum, number++);
 	}
 	if_freenameindex(interfaces);
 	return err;
