@@ -27,7 +27,18 @@ event_nr=$(wc -w <<<"$EVENTS")
 produced=$((OUTS * event_nr))
 
 # ---- recorders: start_X leaves their processes in $pids, stop_X their file sizes in $bytes ----
-until_ready() { until eval "$1" 2>/dev/null; do kill -0 "${pids%% *}" 2>/dev/null || return 1; read -rt 0.02 <> <(:) || true; done; }
+# until_ready CONDITION: a recorder that ends before, or is not ready after 20 s, ends the bench
+until_ready() {
+	local tries=0
+	until eval "$1" 2>/dev/null; do
+		tries=$((tries + 1))
+		if [ $tries -gt 1000 ] || ! kill -0 "${pids%% *}" 2>/dev/null; then
+			echo "   a recorder does not start (waiting for: $1)" >&2
+			exit 1
+		fi
+		read -rt 0.02 <> <(:) || true
+	done
+}
 options() { local event; for event in $EVENTS; do echo "$1$event"; done; }
 size() { du -bc "$@" 2>/dev/null | tail -1 | cut -f1; }
 end() { kill -INT $pids 2>/dev/null || true; wait $pids 2>/dev/null || true; }
