@@ -73,6 +73,18 @@ equal "packets from the guest: as many as the tap counted" "$(on_tap netif_recei
 equal "packets to the guest: as many as the tap counted" "$(($(on_tap net_dev_start_xmit) - $(on_tap net_dev_xmit)))" \
 	"$(jq '.[0].stats64.tx.packets' "$work/link.json")"
 
+# Filters that need kvm_exit: only `out`s (0x7b), then exits by their length, then a flight that a long one triggers.
+run in_l1 build/hsbpf record --json --exit-reason io -e kvm_exit -o only -- build/tests/bench/kvmgen 1000
+check "--exit-reason: every out is recorded" jq -e '.events[0] | .event == "kvm_exit" and .recorded >= 1000' "$work/out"
+vm_fetch only
+equal "... and nothing else" "$(babeltrace2 "$work/only/trace/host" | grep -c 'exit_reason = 0x7B')" \
+	"$(jq '.events[0].recorded' "$work/out")"
+run in_l1 build/hsbpf record --json --min-exit 1us -e kvm_exit -o long -- build/tests/bench/kvmgen 1000
+check "--min-exit: exits with their length" jq -e '[.events[] | select(.recorded > 0) | .event] == ["kvm_exit_long"]' "$work/out"
+check "... as many as there were" jq -e '.events[] | select(.event == "kvm_exit_long") | .recorded >= 1000' "$work/out"
+run in_l1 build/hsbpf record --json --flight --trigger 'exit>1us' -o flight -- build/tests/bench/kvmgen 20000
+check "a long exit triggers a flight's snapshot" in_l1 grep -q '"snapshot": *"trigger"' flight/snapshot-1/record.json
+
 . tests/vm/stat.sh
 
 equal "no program of ours stays in the kernel" "$(programs)" 0
