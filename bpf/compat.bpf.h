@@ -35,6 +35,24 @@ struct vring_used_elem {
 	u32 len;
 } __attribute__((preserve_access_index));
 
+struct list_head;
+struct vhost_msg_node;
+
+struct vhost_dev {
+	struct {
+		void *next, *prev;
+	} pending_list;
+} __attribute__((preserve_access_index));
+
+/* uapi/linux/vhost_types.h */
+struct vhost_iotlb_msg {
+	u64 iova;
+	u64 size;
+	u64 uaddr;
+	u8 perm;
+	u8 type;
+};
+
 struct vhost_virtqueue {
 	u16 last_avail_idx;
 	u16 last_used_idx;

@@ -9,6 +9,7 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
+#define NO_VCPU (~0u)
 #define PVPANIC_PORT 0x505 /* QEMU docs/specs/pvpanic.rst */
 
 struct long_exit {
@@ -195,6 +196,13 @@ int BPF_PROG(on_kvm_emulate_insn, struct kvm_vcpu *vcpu, u8 failed)
 	u32 len = (u64)ctxt->fetch.ptr - (u64)&ctxt->fetch.data;
 
 	return emit_insn(ctxt->_eip - len, (const u8 *)&ctxt->fetch.data, len, failed, vcpu->vcpu_id);
+}
+
+/* Where KVM is a module, its BTF may not have the emulator's types. */
+SEC("tp/kvm/kvm_emulate_insn")
+int on_kvm_emulate_insn__tp(struct trace_event_raw_kvm_emulate_insn *ctx)
+{
+	return emit_insn(ctx->rip, (const u8 *)&ctx->insn, ctx->len, ctx->failed, NO_VCPU);
 }
 
 /*

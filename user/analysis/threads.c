@@ -22,8 +22,11 @@ int hs_threads_start(struct hs_threads *threads, const struct hs_vm_list *vms)
 
 int hs_threads_learn(struct hs_threads *threads, uint32_t tid, uint32_t vcpu_id)
 {
-	struct thread *thread = hs_keyed_get(&threads->vcpus, (struct hs_key){ .code = tid });
+	struct thread *thread;
 
+	if (vcpu_id == UINT32_MAX) /* this event's kernel does not tell */
+		return 0;
+	thread = hs_keyed_get(&threads->vcpus, (struct hs_key){ .code = tid });
 	if (!thread)
 		return -ENOMEM;
 	thread->vcpu_id = vcpu_id;

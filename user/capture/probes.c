@@ -9,7 +9,6 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/membarrier.h>
-#include <linux/perf_event.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -23,6 +22,7 @@
 #define PROGRAM_PREFIX "on_"
 #define WAY_SEPARATOR "__"
 #define LOG_BYTES 65536
+#define ENOTSUPP_KERNEL 524 /* not in errno.h, but bpf() returns it */
 #define CANDIDATES_MAX 192
 
 /* One program: one way to get one event. */
@@ -179,21 +179,18 @@ static const char *function_of(const struct bpf_program *program)
 }
 
 /* "tp/kvm/kvm_exit" says the kernel's own system; ours group differently. */
-static int tracepoint_id(const struct hs_probes *probes, const struct bpf_program *program,
-			 const struct hs_event *event)
+static void tracepoint_system(const struct bpf_program *program, char *system, size_t bytes)
 {
-	const char *system = function_of(program);
-	char name[32];
+	const char *path = function_of(program);
 
-	snprintf(name, sizeof(name), "%.*s", (int)strcspn(system, "/"), system);
-	return hs_tracefs_event_id(probes->tracefs_fd, name, event->name);
+	snprintf(system, bytes, "%.*s", (int)strcspn(path, "/"), path);
 }
 
 static void check_candidate(struct hs_probes *probes, struct candidate *candidate, const struct bpf_program *program,
 			    const struct kernel_types *types)
 {
 	const struct hs_event *event = candidate->event;
-	char type[96];
+	char type[96], system[32];
 
 	switch (candidate->way) {
 	case HS_WAY_TP_BTF:
@@ -202,9 +199,10 @@ static void check_candidate(struct hs_probes *probes, struct candidate *candidat
 			set_impossible(candidate, "no tracepoint of that name in BTF: %s", provider(event));
 		return;
 	case HS_WAY_TRACEPOINT:
+		tracepoint_system(program, system, sizeof(system));
 		if (probes->tracefs_fd < 0)
 			set_impossible(candidate, "tracefs cannot be opened: %s", strerror(-probes->tracefs_fd));
-		else if (tracepoint_id(probes, program, event) < 0)
+		else if (hs_tracefs_event_id(probes->tracefs_fd, system, event->name) < 0)
 			set_impossible(candidate, "no tracepoint of that name in tracefs: %s", provider(event));
 		return;
 	default:
@@ -345,7 +343,7 @@ static int try_fentry(struct hs_probes *probes)
 {
 	struct hsbpf_bpf *bpf = hsbpf_bpf__open();
 	struct bpf_program *program;
-	bool has_one = false;
+	bool has_one = false, is_refused;
 	int err;
 
 	if (!bpf)
@@ -362,7 +360,9 @@ static int try_fentry(struct hs_probes *probes)
 	if (!err && has_one)
 		err = hsbpf_bpf__load(bpf);
 	hsbpf_bpf__destroy(bpf);
-	for (size_t i = 0; has_one && err && i < probes->candidate_nr; i++) {
+	/* Other errors are that program's own, and its log says so when all are loaded. */
+	is_refused = err == -EPERM || err == -EACCES || err == -ENOTSUPP_KERNEL;
+	for (size_t i = 0; is_refused && i < probes->candidate_nr; i++) {
 		if (probes->candidates[i].way == HS_WAY_FENTRY && !probes->candidates[i].is_impossible)
 			set_impossible(&probes->candidates[i], "the kernel refuses fentry programs: %s",
 				       strerror(-err));
@@ -482,39 +482,21 @@ int hs_probes_load(const struct hs_probes_config *config, char *reason, size_t r
 
 /* ---- attaching ---- */
 
-/* libbpf would look the number up below a mounted tracefs, so this opens the perf event itself. */
-static struct bpf_link *attach_classic(struct hs_probes *probes, const struct bpf_program *program,
-				       const struct hs_event *event)
-{
-	int id = tracepoint_id(probes, program, event);
-	struct perf_event_attr attr = { .type = PERF_TYPE_TRACEPOINT, .size = sizeof(attr), .config = id };
-	scoped(fd) int fd = -1;
-	struct bpf_link *link;
-
-	if (id < 0) {
-		errno = -id;
-		return NULL;
-	}
-	/* One event on one CPU is the handle; the program then runs on every CPU. */
-	fd = syscall(SYS_perf_event_open, &attr, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
-	if (fd < 0)
-		return NULL;
-	link = bpf_program__attach_perf_event(program, fd);
-	if (link)
-		take_fd(&fd);
-	return link;
-}
-
 static int attach(struct hs_probes *probes, struct candidate *candidate)
 {
 	struct bpf_program *program = bpf_object__find_program_by_name(probes->bpf->obj, candidate->name);
 	struct bpf_link *link;
+	char system[32];
 	int err;
 
 	if (!program || !bpf_program__autoload(program) || probes->attached[candidate->event->id])
 		return 0;
-	link = candidate->way == HS_WAY_TRACEPOINT ? attach_classic(probes, program, candidate->event)
-						   : bpf_program__attach(program);
+	if (candidate->way == HS_WAY_TRACEPOINT) {
+		tracepoint_system(program, system, sizeof(system));
+		link = hs_tracefs_attach(probes->tracefs_fd, program, system, candidate->event->name);
+	} else {
+		link = bpf_program__attach(program);
+	}
 	if (!link) {
 		err = -errno;
 		set_impossible(candidate, "cannot be attached: %s", strerror(-err));

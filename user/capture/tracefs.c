@@ -3,12 +3,15 @@
  * tracefs and debugfs through a mount that is there, or through a detached one that dies with its descriptor:
  * nothing appears in anybody's mount table. Called while a capture is opened, and when VMs are looked for.
  */
+#include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <linux/perf_event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mount.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -64,4 +67,26 @@ int hs_tracefs_event_id(int tracefs_fd, const char *system, const char *name)
 	if (got < 0)
 		return -errno;
 	return atoi(text) > 0 ? atoi(text) : -EINVAL;
+}
+
+struct bpf_link *hs_tracefs_attach(int tracefs_fd, const struct bpf_program *program, const char *system,
+				   const char *name)
+{
+	int id = hs_tracefs_event_id(tracefs_fd, system, name);
+	struct perf_event_attr attr = { .type = PERF_TYPE_TRACEPOINT, .size = sizeof(attr), .config = id };
+	scoped(fd) int fd = -1;
+	struct bpf_link *link;
+
+	if (id < 0) {
+		errno = -id;
+		return NULL;
+	}
+	/* One event on one CPU is the handle; the program then runs on every CPU. */
+	fd = syscall(SYS_perf_event_open, &attr, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
+	if (fd < 0)
+		return NULL;
+	link = bpf_program__attach_perf_event(program, fd);
+	if (link)
+		take_fd(&fd);
+	return link;
 }

@@ -10,7 +10,6 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/membarrier.h>
-#include <linux/perf_event.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -146,26 +145,14 @@ static int load(struct hs_stat_source *source, const struct hs_stat_source_confi
 	return err ? explain(config->reason, config->reason_bytes, err) : 0;
 }
 
-/* libbpf would look the number up below a mounted tracefs, so this opens the perf event itself. */
 static struct bpf_link *attach_classic(const struct bpf_program *program, const char *event)
 {
 	scoped(fd) int tracefs = hs_tracefs_open();
-	int id = tracefs < 0 ? tracefs : hs_tracefs_event_id(tracefs, "kvm", event);
-	struct perf_event_attr attr = { .type = PERF_TYPE_TRACEPOINT, .size = sizeof(attr), .config = id };
-	scoped(fd) int fd = -1;
-	struct bpf_link *link;
 
-	if (id < 0) {
-		errno = -id;
-		return NULL;
-	}
-	fd = syscall(SYS_perf_event_open, &attr, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
-	if (fd < 0)
-		return NULL;
-	link = bpf_program__attach_perf_event(program, fd);
-	if (link)
-		take_fd(&fd);
-	return link;
+	if (tracefs >= 0)
+		return hs_tracefs_attach(tracefs, program, "kvm", event);
+	errno = -tracefs;
+	return NULL;
 }
 
 static const char *why_not(const struct bpf_program *program, int err, char *text, size_t text_bytes)
