@@ -33,8 +33,8 @@ ok "a Debian guest comes up (kernel $vm_release)"
 note "$(grep accelerator "$work/up.txt")"
 equal "hsbpf check: all probes can run" "$(in_l1 build/hsbpf check 2>/dev/null | grep -c '^yes .*bpf ')" 1
 
-for program in test_capture_kvm test_capture_tap; do
-	inner "build/tests/lab/$program"
+for program in build/tests/lab/test_capture_kvm build/tests/lab/test_capture_tap tests/lab/record.sh tests/lab/stat.sh; do
+	inner "$program"
 done
 
 # One recording of everything while the nested guest boots, is pinged, is sent data, sends data, and ends.
@@ -89,8 +89,10 @@ check "a long exit triggers a flight's snapshot" in_l1 grep -q '"snapshot": *"tr
 
 equal "no program of ours stays in the kernel" "$(programs)" 0
 in_l1 dmesg >"$work/dmesg"
-equal "the guest's kernel log has no splat" "$(vm_splats <"$work/dmesg")" ""
+check "the guest's kernel log is read" grep -q 'Linux version' "$work/dmesg"
+equal "... and has no splat" "$(vm_splats <"$work/dmesg")" ""
 in_l1 bash -c 'echo "<4>BUG: planted" >/dev/kmsg; dmesg' >"$work/dmesg"
 equal "... and one would be seen" "$(vm_splats <"$work/dmesg" | grep -c planted)" 1
+equal "its console has none either" "$(vm_splats <"$(echo "$work"/lab/*/console/l1.txt)" | grep -v planted)" ""
 check "the guest goes down" vm_down
 plan
