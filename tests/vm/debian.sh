@@ -33,7 +33,7 @@ ok "a Debian guest comes up (kernel $vm_release)"
 note "$(grep accelerator "$work/up.txt")"
 equal "hsbpf check: all probes can run" "$(in_l1 build/hsbpf check 2>/dev/null | grep -c '^yes .*bpf ')" 1
 
-for program in build/tests/lab/test_capture_kvm build/tests/lab/test_capture_tap tests/lab/record.sh tests/lab/stat.sh; do
+for program in build/tests/lab/test_capture_kvm build/tests/lab/test_capture_tap; do
 	inner "$program"
 done
 

@@ -45,7 +45,7 @@ vm_stage() {
 
 # Raises L1 and puts everything into it. 0, or 1 with the reason on stdout.
 vm_up() {
-	"$hsbpf" lab up --l2vm 1 --client netns --no-trace --l1-mem 2G --lab "$vm_lab" -o "$work/lab" >"$work/up.txt" 2>&1 ||
+	"$hsbpf" lab up --l2vm 1 --client netns --no-trace --l1-mem 2G --l1-cpus 1 --lab "$vm_lab" -o "$work/lab" >"$work/up.txt" 2>&1 ||
 		{ cat "$work/up.txt"; return 1; }
 	vm_release=$(in_l1 uname -r)
 	vm_stage "$vm_release" || return 1
