@@ -22,11 +22,12 @@ static __always_inline bool hs_skb_has_vlan_tag(const struct sk_buff *skb)
 	return BPF_CORE_READ_BITFIELD_PROBED(old, vlan_present);
 }
 
-/* Declared here, since its flags are an enum on some kernels; the address is in an anonymous struct, which CO-RE finds.
- */
+/* Declared here: the address is in an anonymous struct, which CO-RE finds, and it wants the flags as the enum they are. */
+enum fault_flag { FAULT_FLAG_WRITE = 1 };
+
 struct vm_fault {
 	unsigned long address;
-	u32 flags;
+	enum fault_flag flags;
 } __attribute__((preserve_access_index));
 
 /* Types of the module vhost, which the kernel that vmlinux.h was made from lacks. */
