@@ -22,13 +22,31 @@ static __always_inline bool hs_skb_has_vlan_tag(const struct sk_buff *skb)
 	return BPF_CORE_READ_BITFIELD_PROBED(old, vlan_present);
 }
 
-/* Declared here: the address is in an anonymous struct, which CO-RE finds, and it wants the flags as the enum they are. */
+/* Declared here: the address is in an anonymous struct, which CO-RE finds, and it wants the flags as the enum they are.
+ */
 enum fault_flag { FAULT_FLAG_WRITE = 1 };
 
+/* The address is in an anonymous struct, which CO-RE finds. */
 struct vm_fault {
 	unsigned long address;
 	enum fault_flag flags;
 } __attribute__((preserve_access_index));
+
+struct vm_fault___with_int {
+	unsigned int flags;
+} __attribute__((preserve_access_index));
+
+/* An enum, or before that an integer; 0 where they are neither. */
+static __always_inline u32 hs_fault_flags(const struct vm_fault *fault)
+{
+	const struct vm_fault___with_int *with_int = (const void *)fault;
+
+	if (bpf_core_field_exists(fault->flags))
+		return BPF_CORE_READ(fault, flags);
+	if (bpf_core_field_exists(with_int->flags))
+		return BPF_CORE_READ(with_int, flags);
+	return 0;
+}
 
 /* Types of the module vhost, which the kernel that vmlinux.h was made from lacks. */
 struct vring_used_elem {

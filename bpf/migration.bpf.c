@@ -14,7 +14,7 @@ static __always_inline int emit_fault(const struct vm_fault *fault, u32 reason)
 
 	if (!hs_is_watched(&tgid))
 		return 0;
-	return hs_emit(handle_userfault, .address = BPF_CORE_READ(fault, address), .flags = BPF_CORE_READ(fault, flags),
+	return hs_emit(handle_userfault, .address = BPF_CORE_READ(fault, address), .flags = hs_fault_flags(fault),
 		       .reason = reason, .tgid = tgid);
 }
 
