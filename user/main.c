@@ -20,6 +20,7 @@ const struct hs_verb *const hs_verbs[] = {
 	&cmd_lab_down,
 	&cmd_record,
 	&cmd_snapshot,
+	&cmd_print,
 	&cmd_events,
 	&cmd_stat, &cmd_top,
 	&cmd_check,

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* `hsbpf report vm_exit|irq|cpu DIR`: reads a recording once, feeds one analysis, prints its tables. */
-#include <errno.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "analysis/replay.h"
 #include "base/cpulist.h"
 #include "base/log.h"
-#include "base/unit.h"
 #include "cmd.h"
+#include "cmd/choice.h"
 #include "trace/find.h"
 
 struct report_config {
@@ -55,60 +53,19 @@ static void question_scoped(struct question *question)
 	hs_vms_clear(&question->replay.vms);
 }
 
-/* 0, or an exit code after a message. */
-static int parse_list(const char *option, const char *text, struct hs_cpulist *list, const struct hs_cpulist **chosen)
-{
-	if (!text)
-		return 0;
-	if (hs_cpulist_parse(text, list)) {
-		hs_err("--%s takes a list such as 0-3,7, not '%s'", option, text);
-		return HS_EXIT_USAGE;
-	}
-	*chosen = list;
-	return 0;
-}
-
-static int choose_vm(struct question *question, const char *text)
-{
-	const struct hs_vm_list *vms = &question->replay.vms;
-	struct hs_scope *scope = &question->replay.scope;
-	size_t before = scope->tgid_nr;
-	uint64_t tgid;
-
-	for (size_t i = 0; i < vms->vm_nr && scope->tgid_nr < HS_OPT_LIST_MAX; i++)
-		if (!strcmp(vms->vms[i].name, text))
-			question->tgids[scope->tgid_nr++] = (uint32_t)vms->vms[i].tgid;
-	if (scope->tgid_nr > before)
-		return 0;
-	if (hs_parse_u64(text, &tgid) || tgid > UINT32_MAX || scope->tgid_nr == HS_OPT_LIST_MAX)
-		return hs_fail(-ENOENT, "the recording names no VM '%s'", text);
-	question->tgids[scope->tgid_nr++] = (uint32_t)tgid;
-	return 0;
-}
-
-/* The recording's document is a help, not a condition: of a killed recorder it may be missing. */
-static int read_names(const char *path, struct hs_vm_list *vms)
-{
-	scoped(json) json_object *document = NULL;
-
-	if (!path || hs_json_read_file(path, &document))
-		return 0;
-	return hs_vms_from_json(hs_json_get(document, "vms"), vms);
-}
-
 static int choose(const struct report_config *config, const struct hs_trace_folders *folders, struct question *question)
 {
 	struct hs_replay_config *replay = &question->replay;
-	int code = parse_list("vcpu", config->vcpus, &question->vcpus, &replay->scope.vcpus);
+	int code = hs_choice_parse_list("vcpu", config->vcpus, &question->vcpus, &replay->scope.vcpus);
 
 	if (!code)
-		code = parse_list("cpu", config->cpus, &question->cpus, &replay->scope.cpus);
+		code = hs_choice_parse_list("cpu", config->cpus, &question->cpus, &replay->scope.cpus);
 	if (!code)
-		code = read_names(folders->record, &replay->vms);
+		code = hs_choice_read_names(folders->record, &replay->vms);
 	replay->scope.by = (enum hs_by)config->by;
 	replay->scope.tgids = question->tgids;
-	for (size_t i = 0; i < config->vms.count && !code; i++)
-		code = choose_vm(question, config->vms.items[i]);
+	if (!code)
+		code = hs_choice_add_vms(&replay->vms, &config->vms, question->tgids, &replay->scope.tgid_nr);
 	replay->trace = folders->traces[0];
 	replay->from_ns = config->from_ns;
 	replay->to_ns = config->to_ns;
