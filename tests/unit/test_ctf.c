@@ -217,7 +217,8 @@ static void test_losses_are_in_the_trace_even_after_the_last_record(void **state
 	write_packet(fixture, 0, 7, 0, NULL); /* nothing new: no packet */
 	EXPECT(&counts, 10, 15);
 	assert_int_equal(counts.discarded, 8);
-	assert_int_equal(counts.packets, 3 + 2); /* each stream begins with a loss, and so with an empty packet before it */
+	assert_int_equal(counts.packets,
+			 3 + 2); /* each stream begins with a loss, and so with an empty packet before it */
 }
 
 static void test_torn_packet_gives_its_whole_records(void **state)
@@ -310,8 +311,15 @@ static void note_loss(void *ctx, const struct hs_ctf_loss *loss)
 
 static void expect_loss(const struct losses *losses, size_t index, const struct hs_ctf_loss *expected)
 {
+	const struct hs_ctf_loss *loss = &losses->items[index];
+
 	assert_true(index < losses->nr);
-	assert_memory_equal(&losses->items[index], expected, sizeof(*expected));
+	assert_int_equal(loss->cpu, expected->cpu);
+	assert_int_equal(loss->begin_ns, expected->begin_ns);
+	assert_int_equal(loss->end_ns, expected->end_ns);
+	assert_int_equal(loss->events, expected->events);
+	assert_int_equal(loss->packets, expected->packets);
+	assert_int_equal(loss->bytes, expected->bytes);
 }
 
 /* As expect_times(), of the range and with the losses told meanwhile. */

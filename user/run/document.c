@@ -52,7 +52,8 @@ static void count_packet(struct hs_trace_counts *counts, const struct hs_ctf_rec
 			counts->taps[refused->tenant][refused->role == HS_ROLE_CLIENT].refused_packets++;
 		return;
 	}
-	if (packet->tenant >= HS_PAIRS_MAX)
+	if ((record->event->id != HS_EVENT_netif_receive_skb && record->event->id != HS_EVENT_net_dev_start_xmit) ||
+	    packet->tenant >= HS_PAIRS_MAX)
 		return;
 	tap = &counts->taps[packet->tenant][packet->role == HS_ROLE_CLIENT];
 	if (record->event->id == HS_EVENT_netif_receive_skb) {
