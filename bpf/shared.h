@@ -60,7 +60,7 @@ struct hs_about {
 	HS_TYPE_u64 start_boot_ns;
 	HS_TYPE_u64 clock_offset_ns; /* CLOCK_REALTIME - CLOCK_BOOTTIME */
 	HS_TYPE_u8 machine[64];
-	HS_TYPE_u8 trace_dir[3960]; /* absolute; "" when overwriting */
+	HS_TYPE_u8 trace_dir[3960]; /* absolute; when overwriting, where snapshots stand beside */
 };
 
 struct hs_tap_key {

@@ -3,10 +3,11 @@
 # What an event costs: a guest on one CPU makes a known number of them, recorders take turns on another. Added time is
 # CPU time of the vCPU's thread, the least of RUNS * PIECES pieces with a recorder less the least without one: what else
 # the machine does meanwhile only ever adds. Collector time and bytes are medians of RUNS rounds.
-# Usage: record.sh, as root. OUTS=1000000 is how often the guest uses its port in a round: EVENTS each time.
+# Usage: record.sh, as root. OUTS=500000 is how often the guest uses its port in a round.
 set -eu
-RUNS=${RUNS:-3} OUTS=${OUTS:-1000000} PIECES=${PIECES:-10} B=${B:-build}
-EVENTS=${EVENTS:-"kvm_pio kvm_userspace_exit"}
+RUNS=${RUNS:-3} OUTS=${OUTS:-500000} PIECES=${PIECES:-10} B=${B:-build}
+# What the guest makes each time it uses its port (out, dec, jnz are emulated).
+EVENTS="kvm_pio kvm_userspace_exit kvm_emulate_insn" PER_OUT=5
 kvmgen=$B/tests/bench/kvmgen
 work=$(mktemp -d "${TMPDIR:-/var/tmp}/hsbpf-bench.XXXXXX")
 instance=
@@ -24,8 +25,7 @@ if ! "$kvmgen" 10 >/dev/null 2>&1; then
 	exit 0
 fi
 [ "$(nproc)" -ge 2 ] || { echo "   one CPU is not enough to measure"; exit 0; }
-event_nr=$(wc -w <<<"$EVENTS")
-produced=$((OUTS * event_nr))
+produced=$((OUTS * PER_OUT))
 
 # ---- recorders: start_X leaves their processes in $pids, stop_X their file sizes in $bytes ----
 # until_ready CONDITION: a recorder that ends before, or is not ready after 20 s, ends the bench
@@ -142,8 +142,8 @@ measure() {
 	after=$(cpu_ns)
 	"stop_$1"
 	awk '{print $3 / $1}' "$work/pieces" >>"$work/$1.pieces"
-	rate=$(awk -v n=$event_nr '{outs += $1; ns += $2} END {printf "%.0f", outs * n / ns * 1e6}' "$work/pieces")
-	echo "$((after - before)) $bytes" | awk -v n=$((OUTS / PIECES * PIECES * event_nr)) '{print $1 / n, $2 / n}' >>"$work/$1.runs"
+	rate=$(awk -v n=$PER_OUT '{outs += $1; ns += $2} END {printf "%.0f", outs * n / ns * 1e6}' "$work/pieces")
+	echo "$((after - before)) $bytes" | awk -v n=$((OUTS / PIECES * PIECES * PER_OUT)) '{print $1 / n, $2 / n}' >>"$work/$1.runs"
 }
 median() { sort -n | awk '{v[NR] = $1} END {print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2}'; }
 
@@ -157,7 +157,7 @@ for run in $(seq "$RUNS"); do
 done
 
 least() { sort -n "$work/$1.pieces" | head -1; }
-added() { echo "$(least "$1") $(least none)" | awk -v n=$event_nr '{printf "%.1f", ($1 - $2) / n}'; }
+added() { echo "$(least "$1") $(least none)" | awk -v n=$PER_OUT '{printf "%.1f", ($1 - $2) / n}'; }
 figure() { cut -d' ' -f"$2" "$work/$1.runs" | median; }
 printf '   %-10s %16s %22s %14s\n' "" "added ns/event" "collector ns/event" "bytes/event"
 for recorder in $recorders; do
@@ -178,4 +178,4 @@ echo "   a ring too small:"
 recorded=$(jq '[.events[].recorded] | add' "$work/small/record.json")
 lost=$(jq '[.events[].ring_lost] | add' "$work/small/record.json")
 discarded=$(babeltrace2 "$work/small/trace/host" 2>&1 >/dev/null | grep -oE 'Tracer discarded [0-9]+' | awk '{s += $3} END {print s + 0}')
-echo "   recorded $recorded + lost $lost = $((recorded + lost)) of $((200000 * event_nr + (event_nr > 1))) produced; babeltrace2: $discarded discarded"
+echo "   recorded $recorded + lost $lost = $((recorded + lost)) of $((200000 * PER_OUT + 3)) produced; babeltrace2: $discarded discarded"

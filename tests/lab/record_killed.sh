@@ -91,6 +91,19 @@ saved=$(babeltrace2 "$work/lossy/next/last/trace/host" 2>"$work/complaints" | wc
 saved=$((saved + $(discarded)))
 equal "with losses: recorded + lost, before and after ($before + $saved) = produced" $((before + saved)) $((2 * 120000 + 2))
 
+# A flight: its newest.
+vm 0 20000
+start "$work/flight" --flight --buffer 64K
+go 0
+end KILL
+run "$hsbpf" record -o "$work/flight/next" -- true
+check "a flight's last/record.json fits its schema" tests/lib/schema.sh "$work/flight/next/last/record.json"
+equal "a flight's VM keeps its name" "$(jq -c '[.vms[].name]' "$work/flight/next/last/record.json")" '["kvmgen"]'
+equal "a flight: what was in its rings + overwritten = produced" \
+	$(($(sum "$work/flight/next/last" kvm_pio recorded) + $(sum "$work/flight/next/last" kvm_pio ring_lost))) 20000
+equal "and babeltrace2 finds it" "$(events "$work/flight/next/last")" "$(sum "$work/flight/next/last" kvm_pio recorded)"
+check "the guest's last event is in it" grep -q '"hlt"' <(babeltrace2 "$work/flight/next/last/trace/host" 2>/dev/null)
+
 # A folder that somebody deletes.
 vm 0 20000
 vm 1 20000

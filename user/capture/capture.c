@@ -205,12 +205,16 @@ static int describe(const struct hs_capture *capture, const char *trace_dir)
 		.pid = (uint32_t)getpid(),
 		.start_boot_ns = capture->start_ns,
 	};
-	scoped(mem) char *absolute = trace_dir ? realpath(trace_dir, NULL) : strdup("");
+	scoped(mem) char *here = getcwd(NULL, 0);
+	scoped(mem) char *absolute = NULL;
 	struct hs_clock_sample now;
 	uint32_t key = 0;
 
-	if (!absolute)
+	if (!here)
 		return -errno;
+	absolute = trace_dir[0] == '/' ? strdup(trace_dir) : hs_format("%s/%s", here, trace_dir);
+	if (!absolute)
+		return -ENOMEM;
 	if (strlen(absolute) >= sizeof(about.trace_dir))
 		return -ENAMETOOLONG;
 	strcpy((char *)about.trace_dir, absolute);
@@ -235,7 +239,7 @@ static int pin_maps(const struct hs_capture *capture)
 
 static void pin(struct hs_capture *capture, const struct hs_capture_config *config)
 {
-	int err = describe(capture, capture->flight ? NULL : config->trace_dir);
+	int err = describe(capture, config->trace_dir ? config->trace_dir : "");
 
 	if (!err)
 		err = hs_pin_open(config->pin, &capture->pin);

@@ -13,7 +13,7 @@
 
 struct hs_salvaged {
 	const char *machine;   /* whose kernel it was, "host" */
-	const char *trace_dir; /* what the recorder was writing; "" in flight */
+	const char *trace_dir; /* as the recorder was given it, absolute */
 	uint32_t pid;	       /* of the recorder */
 	bool flight;
 	uint64_t start_ns; /* CLOCK_BOOTTIME when it began */

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -17,16 +18,31 @@
 #include "capture/salvage.h"
 #include "record/recorder.h"
 
-/* The dead recorder's, which is two folders above its trace; or an empty one. */
+/* The dead recorder's folder: two above its trace, which need not exist. malloc'd. */
+static char *folder_of(const char *trace_dir)
+{
+	char *folder = strdup(trace_dir);
+
+	for (int i = 0; i < 2 && folder; i++) {
+		char *slash = strrchr(folder, '/');
+
+		if (slash)
+			*slash = '\0';
+	}
+	return folder;
+}
+
+/* Its document, or an empty one. */
 static json_object *read_document(const struct hs_salvaged *salvaged)
 {
-	scoped(mem) char *path = hs_format("%s/../../record.json", salvaged->trace_dir);
-	scoped(mem) char *reserve = hs_format("%s/../../" HS_RECORD_RESERVE, salvaged->trace_dir);
+	scoped(mem) char *folder = folder_of(salvaged->trace_dir);
+	scoped(mem) char *path = folder ? hs_format("%s/record.json", folder) : NULL;
+	scoped(mem) char *reserve = folder ? hs_format("%s/" HS_RECORD_RESERVE, folder) : NULL;
 	json_object *document = NULL;
 
-	if (salvaged->trace_dir[0] && reserve)
+	if (reserve)
 		unlink(reserve);
-	if (salvaged->trace_dir[0] && path && !access(path, R_OK))
+	if (path && !access(path, R_OK))
 		hs_json_read_file(path, &document);
 	return document ? document : json_object_new_object();
 }
