@@ -204,6 +204,7 @@ static int fill_row(struct print *print, struct machine *machine, struct hs_prin
 {
 	const struct hs_ctf_record *record = &machine->record;
 	const struct shape *shape = &print->shapes[record->header->id];
+	int64_t vcpu;
 	uint32_t known = hs_threads_vcpu(&machine->threads, record->header->tid);
 
 	*row = (struct hs_print_row){ .event = record->event,
@@ -217,8 +218,13 @@ static int fill_row(struct print *print, struct machine *machine, struct hs_prin
 	row->vm = vm_name(print, machine, row->tgid);
 	if (!shape->vcpu)
 		return 0;
-	row->vcpu = (int64_t)hs_field_value(shape->vcpu, record->header);
-	return row->vcpu == (int64_t)known ? 0 : hs_threads_learn(&machine->threads, record->header->tid, (uint32_t)row->vcpu);
+	vcpu = (int64_t)hs_field_value(shape->vcpu, record->header);
+	if (vcpu < 0) /* this event's kernel does not tell */
+		return 0;
+	row->vcpu = vcpu;
+	return row->vcpu == (int64_t)known
+		       ? 0
+		       : hs_threads_learn(&machine->threads, record->header->tid, (uint32_t)row->vcpu);
 }
 
 static bool is_wanted(const struct print *print, const struct hs_print_row *row)
