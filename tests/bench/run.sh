@@ -18,6 +18,9 @@ echo "== parser of QEMU's IOMMU log (aim: 300 MB/s on one core)"
 echo "== hsbpf report on a synthetic trace (aim: 1 M records/s)"
 "$B/tests/bench/bench_report"
 
+echo "== hsbpf print, against babeltrace2 (aim: 1 M events/s)"
+tests/bench/print.sh
+
 echo "== hsbpf record and its peers: 2 million events of a guest on one CPU, recorders on another"
 tests/bench/record.sh
 
