@@ -54,3 +54,20 @@ int hs_choice_add_vms(const struct hs_vm_list *vms, const struct hs_opt_list *na
 		err = add_vm(vms, names->items[i], tgids, tgid_nr);
 	return err;
 }
+
+int choice_events(const struct hs_opt_list *profiles, const struct hs_opt_list *events, struct hs_event_set *set)
+{
+	for (size_t i = 0; i < profiles->count; i++) {
+		if (hs_event_set_add_profile(set, profiles->items[i])) {
+			hs_err("there is no profile '%s'; `hsbpf events` lists them", profiles->items[i]);
+			return HS_EXIT_USAGE;
+		}
+	}
+	for (size_t i = 0; i < events->count; i++) {
+		if (!hs_event_set_add_glob(set, events->items[i])) {
+			hs_err("no event is called '%s'; `hsbpf events` lists them", events->items[i]);
+			return HS_EXIT_USAGE;
+		}
+	}
+	return 0;
+}

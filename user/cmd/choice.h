@@ -5,6 +5,7 @@
 
 #include "analysis/scope.h"
 #include "base/opt.h"
+#include "trace_events/event_set.h"
 #include "capture/vm.h"
 
 /* Takes the VMs' names from a recording's document; it may be missing (NULL, or of a killed recorder). 0 or -ENOMEM. */
@@ -17,5 +18,8 @@ int hs_choice_parse_list(const char *option, const char *text, struct hs_cpulist
 /* Appends the process of every VM that a user names, by name or PID, to tgids (HS_OPT_LIST_MAX). 0 or -ENOENT (said).
  */
 int hs_choice_add_vms(const struct hs_vm_list *vms, const struct hs_opt_list *names, uint32_t *tgids, size_t *tgid_nr);
+
+/* Adds what -P and -e name. 0, or an exit code after a message. */
+int choice_events(const struct hs_opt_list *profiles, const struct hs_opt_list *events, struct hs_event_set *set);
 
 #endif

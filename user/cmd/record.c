@@ -9,6 +9,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/unit.h"
+#include "choice.h"
 #include "cmd.h"
 #include "interrupt.h"
 #include "record/recorder.h"
@@ -60,18 +61,10 @@ static const struct hs_opt options[] = {
 /* 0, or an exit code after a message. */
 static int choose_events(const struct record_config *config, struct hs_event_set *set)
 {
-	for (size_t i = 0; i < config->profiles.count; i++) {
-		if (hs_event_set_add_profile(set, config->profiles.items[i])) {
-			hs_err("there is no profile '%s'; `hsbpf events` lists them", config->profiles.items[i]);
-			return HS_EXIT_USAGE;
-		}
-	}
-	for (size_t i = 0; i < config->events.count; i++) {
-		if (!hs_event_set_add_glob(set, config->events.items[i])) {
-			hs_err("no event is called '%s'; `hsbpf events` lists them", config->events.items[i]);
-			return HS_EXIT_USAGE;
-		}
-	}
+	int code = choice_events(&config->profiles, &config->events, set);
+
+	if (code)
+		return code;
 	if (!config->profiles.count && !config->events.count)
 		hs_event_set_add_profile(set, "kvm");
 	if (config->taps.count)
