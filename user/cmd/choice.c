@@ -55,7 +55,7 @@ int hs_choice_add_vms(const struct hs_vm_list *vms, const struct hs_opt_list *na
 	return err;
 }
 
-int choice_events(const struct hs_opt_list *profiles, const struct hs_opt_list *events, struct hs_event_set *set)
+int hs_choice_add_events(const struct hs_opt_list *profiles, const struct hs_opt_list *events, struct hs_event_set *set)
 {
 	for (size_t i = 0; i < profiles->count; i++) {
 		if (hs_event_set_add_profile(set, profiles->items[i])) {

@@ -20,6 +20,7 @@ int hs_choice_parse_list(const char *option, const char *text, struct hs_cpulist
 int hs_choice_add_vms(const struct hs_vm_list *vms, const struct hs_opt_list *names, uint32_t *tgids, size_t *tgid_nr);
 
 /* Adds what -P and -e name. 0, or an exit code after a message. */
-int choice_events(const struct hs_opt_list *profiles, const struct hs_opt_list *events, struct hs_event_set *set);
+int hs_choice_add_events(const struct hs_opt_list *profiles, const struct hs_opt_list *events,
+			 struct hs_event_set *set);
 
 #endif

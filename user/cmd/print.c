@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "choice.h"
+#include "cmd/choice.h"
 #include "cmd.h"
 #include "cmd/choice.h"
 #include "trace/find.h"
@@ -49,7 +49,7 @@ static const struct hs_opt options[] = {
 /* 0, or an exit code after a message. */
 static int choose_events(const struct print_config *config, struct hs_event_set *set)
 {
-	int code = choice_events(&config->profiles, &config->events, set);
+	int code = hs_choice_add_events(&config->profiles, &config->events, set);
 
 	if (code)
 		return code;

@@ -9,7 +9,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/unit.h"
-#include "choice.h"
+#include "cmd/choice.h"
 #include "cmd.h"
 #include "interrupt.h"
 #include "record/recorder.h"
@@ -61,7 +61,7 @@ static const struct hs_opt options[] = {
 /* 0, or an exit code after a message. */
 static int choose_events(const struct record_config *config, struct hs_event_set *set)
 {
-	int code = choice_events(&config->profiles, &config->events, set);
+	int code = hs_choice_add_events(&config->profiles, &config->events, set);
 
 	if (code)
 		return code;
