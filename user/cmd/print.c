@@ -8,7 +8,6 @@
 #include "base/log.h"
 #include "cmd/choice.h"
 #include "cmd.h"
-#include "cmd/choice.h"
 #include "trace/find.h"
 
 struct print_config {
