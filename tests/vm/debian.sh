@@ -73,6 +73,25 @@ equal "packets from the guest: as many as the tap counted" "$(on_tap netif_recei
 equal "packets to the guest: as many as the tap counted" "$(($(on_tap net_dev_start_xmit) - $(on_tap net_dev_xmit)))" \
 	"$(jq '.[0].stats64.tx.packets' "$work/link.json")"
 
+# Buffers that vhost gave back: each packet took at least one.
+given=$(awk '/ vhost_add_used_and_signal_n: / { match($0, /[^_]count = [0-9]+/); sum += substr($0, RSTART + 9, RLENGTH - 9) } END { print sum + 0 }' "$work/trace.txt")
+check "vhost gives back at least as many buffers as packets passed" test "$given" -ge \
+	"$(jq '.[0].stats64 | .rx.packets + .tx.packets' "$work/link.json")"
+check "scheduler: its vCPU goes on and off a CPU" test "$(recorded sched_switch)" -gt 0
+check "scheduler: its vCPU is woken" test "$(recorded sched_wakeup)" -gt 0
+
+# Once more by kprobe, as on a kernel whose modules are built without types.
+vhost_ways() { in_l1 "$@" build/hsbpf events --json | jq -c '[.events[] | select(.profile == "vhost") | .how] | unique'; }
+equal "vhost's events come by fentry" "$(vhost_ways)" '["fentry"]'
+equal "... by kprobe where modules have no types" "$(vhost_ways tests/vm/no_module_types.sh)" '["kprobe"]'
+check "a tap for it" in_l1 tests/vm/nested.sh tap
+run in_l1 tests/vm/no_module_types.sh build/hsbpf record -P vhost --json -o kprobe -- tests/vm/workload.sh link.json
+equal "vhost is recorded by kprobe" "$status" 0
+cp "$work/out" "$work/kprobe.json"
+for event in $(events vhost); do
+	check "$event fires as a kprobe" jq -e ".events[] | select(.event == \"$event\").recorded > 0" "$work/kprobe.json"
+done
+
 # Filters that need kvm_exit: only `out`s (0x7b), then exits by their length, then a flight that a long one triggers.
 run in_l1 build/hsbpf record --json --exit-reason io -e kvm_exit -o only -- build/tests/bench/kvmgen 1000
 check "--exit-reason: every out is recorded" jq -e '.events[0] | .event == "kvm_exit" and .recorded >= 1000' "$work/out"

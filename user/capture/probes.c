@@ -14,6 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "base/log.h"
 #include "bpf/hsbpf.skel.h"
 #include "capture/probes.h"
@@ -22,6 +23,7 @@
 #define PROGRAM_PREFIX "on_"
 #define WAY_SEPARATOR "__"
 #define LOG_BYTES 65536
+#define SYMBOLS_BYTES_MAX (64u << 20)
 #define ENOTSUPP_KERNEL 524 /* not in errno.h, but bpf() returns it */
 #define CANDIDATES_MAX 192
 
@@ -114,6 +116,7 @@ static struct candidate *candidate_of(struct hs_probes *probes, const struct bpf
 struct kernel_types {
 	struct btf *vmlinux;
 	struct btf *modules[6];
+	char *symbols; /* /proc/kallsyms, once it was asked for */
 };
 
 static void kernel_types_scoped(struct kernel_types *types)
@@ -121,6 +124,7 @@ static void kernel_types_scoped(struct kernel_types *types)
 	for (size_t i = 0; i < HS_ARRAY_SIZE(types->modules); i++)
 		btf__free(types->modules[i]);
 	btf__free(types->vmlinux);
+	free(types->symbols);
 }
 
 static int load_types(struct kernel_types *types)
@@ -156,6 +160,19 @@ static bool has_kprobes(void)
 	return !access("/sys/bus/event_source/devices/kprobe/type", F_OK);
 }
 
+/* A kprobe needs no types, which modules may be built without: lines are "address t name", then a tab and the module.
+ */
+static bool has_symbol(struct kernel_types *types, const char *name)
+{
+	char with_module[96], alone[96];
+
+	if (!types->symbols && hs_read_file("/proc/kallsyms", SYMBOLS_BYTES_MAX, &types->symbols, NULL))
+		return false;
+	snprintf(with_module, sizeof(with_module), " %s\t", name);
+	snprintf(alone, sizeof(alone), " %s\n", name);
+	return strstr(types->symbols, with_module) || strstr(types->symbols, alone);
+}
+
 /* What to load or configure so that the function or tracepoint is there. */
 static const char *provider(const struct hs_event *event)
 {
@@ -187,7 +204,7 @@ static void tracepoint_system(const struct bpf_program *program, char *system, s
 }
 
 static void check_candidate(struct hs_probes *probes, struct candidate *candidate, const struct bpf_program *program,
-			    const struct kernel_types *types)
+			    struct kernel_types *types)
 {
 	const struct hs_event *event = candidate->event;
 	char type[96], system[32];
@@ -206,7 +223,8 @@ static void check_candidate(struct hs_probes *probes, struct candidate *candidat
 			set_impossible(candidate, "no tracepoint of that name in tracefs: %s", provider(event));
 		return;
 	default:
-		if (!has_type(types, function_of(program), BTF_KIND_FUNC))
+		if (!has_type(types, function_of(program), BTF_KIND_FUNC) &&
+		    (candidate->way != HS_WAY_KPROBE || !has_kprobes() || !has_symbol(types, function_of(program))))
 			set_impossible(candidate, "no function of that name: %s", provider(event));
 		else if (candidate->way == HS_WAY_KPROBE && !has_kprobes())
 			set_impossible(candidate, "this kernel has no kprobes (CONFIG_KPROBE_EVENTS)");
@@ -226,7 +244,7 @@ static void sort_candidates(struct hs_probes *probes)
 	}
 }
 
-static int find_candidates(struct hs_probes *probes, struct bpf_object *object, const struct kernel_types *types)
+static int find_candidates(struct hs_probes *probes, struct bpf_object *object, struct kernel_types *types)
 {
 	struct bpf_program *program;
 
