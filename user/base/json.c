@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "io.h"
@@ -33,7 +34,8 @@ void hs_json_add_double(json_object *object, const char *key, double value, int 
 	char text[64];
 
 	snprintf(text, sizeof(text), "%.*f", decimals, value);
-	json_object_object_add(object, key, json_object_new_double_s(value, text));
+	/* The value as it will be read back, so that what is printed from it is the same then. */
+	json_object_object_add(object, key, json_object_new_double_s(strtod(text, NULL), text));
 }
 
 json_object *hs_json_add_object(json_object *object, const char *key)
