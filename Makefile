@@ -101,7 +101,7 @@ $(B)/tests/bench/bench_%: $(B)/tests/bench/bench_%.o $(B)/libhsbpf.a $(B)/libbas
 	$(call msg,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-$(B)/tests/bench/kvmgen: $(B)/tests/bench/kvmgen.o
+$(B)/tests/bench/kvmgen $(B)/tests/lab/kvmguest: $(B)/tests/%: $(B)/tests/%.o
 	$(call msg,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
 
@@ -135,7 +135,7 @@ lint: ## the rules of the house
 unit: $(UNIT) ## unit tests: no root, seconds
 	$(Q)tests/run $(UNIT)
 
-lab: all $(LAB) $(B)/tests/bench/kvmgen ## tests on this kernel: namespaces, taps, BPF (root)
+lab: all $(LAB) $(B)/tests/bench/kvmgen $(B)/tests/lab/kvmguest ## tests on this kernel: namespaces, taps, BPF (root)
 	$(Q)tests/run $(LAB)
 
 e2e: all ## whole labs (root)
@@ -158,7 +158,7 @@ check: deps ## everything that can be tested here (root); the last line counts
 	$(Q)$(MAKE) --no-print-directory -j$(shell nproc) check-build
 	$(Q)FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run $(LINT) $(UNIT) $(SAN_UNIT) tests/fuzz/run.sh $(LAB) $(VM) $(E2E)
 .PHONY: check-build
-check-build: all $(UNIT) $(FUZZ) $(LAB) $(BENCH) san-build
+check-build: all $(UNIT) $(FUZZ) $(LAB) $(B)/tests/lab/kvmguest $(BENCH) san-build
 
 demo: deps ## the main job with one pair, and where to look at the result (root)
 	$(Q)$(MAKE) --no-print-directory -j$(shell nproc) all
