@@ -7,7 +7,35 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-#define STATE_PREEMPTED 0x100
+/* include/linux/sched.h */
+#define TASK_UNINTERRUPTIBLE 0x2
+#define TASK_REPORT 0x7f
+#define TASK_REPORT_IDLE (TASK_REPORT + 1)
+#define TASK_REPORT_MAX (TASK_REPORT_IDLE << 1)
+#define TASK_IDLE 0x402
+#define TASK_RTLOCK_WAIT 0x1000
+#define TASK_FROZEN 0x8000
+
+/*
+ * As the kernel's own trace has it (__task_state_index() there): the highest of the states that it reports. The bits
+ * above are modifiers of a sleep, and one of them is the number that says preempted.
+ */
+static __always_inline u32 reported_state(bool preempt, u32 state, u32 exit_state)
+{
+	u32 reported = (state | exit_state) & TASK_REPORT;
+
+	if (preempt)
+		return TASK_REPORT_MAX;
+	if ((state & TASK_IDLE) == TASK_IDLE)
+		return TASK_REPORT_IDLE;
+	if (state & (TASK_RTLOCK_WAIT | TASK_FROZEN))
+		return TASK_UNINTERRUPTIBLE;
+	for (u32 bit = TASK_REPORT_IDLE >> 1; bit; bit >>= 1) {
+		if (reported & bit)
+			return bit;
+	}
+	return 0;
+}
 
 static __always_inline bool is_vcpu_thread(const struct task_struct *task)
 {
@@ -24,7 +52,7 @@ int BPF_PROG(on_sched_switch, bool preempt, struct task_struct *prev, struct tas
 	if (!hs_is_cpu_watched() || (!is_vcpu_thread(prev) && !is_vcpu_thread(next)))
 		return 0;
 	return hs_emit(sched_switch, .prev_pid = prev->pid, .next_pid = next->pid, .prev_tgid = prev->tgid,
-		       .next_tgid = next->tgid, .prev_state = preempt ? STATE_PREEMPTED : prev_state,
+		       .next_tgid = next->tgid, .prev_state = reported_state(preempt, prev_state, prev->exit_state),
 		       .prev_prio = prev->prio, .next_prio = next->prio);
 }
 

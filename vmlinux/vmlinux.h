@@ -164,6 +164,7 @@ struct task_struct {
 	pid_t tgid;
 	pid_t pid;
 	int prio;
+	int exit_state;
 	struct hlist_head preempt_notifiers;
 	struct thread_info thread_info;
 };

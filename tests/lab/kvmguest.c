@@ -59,7 +59,7 @@ __asm__(".pushsection .rodata\n"
 	"	outb %al, $0x11; nop\n"
 	"	movl $0xb, %es:0x3e0\n" /* the APIC's timer, once: vector 0x42 */
 	"	movl $0x42, %es:0x320\n"
-	"	movl $2000000, %es:0x380\n"
+	"	movl $20000000, %es:0x380\n"
 	"1:	cli\n"
 	"	cmpb $0, 0x8000\n"
 	"	jne 1f\n"
