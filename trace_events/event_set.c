@@ -6,16 +6,24 @@
 
 #include "trace_events/event_set.h"
 
+/* What the kernel calls the system: our profiles divide its kvm further. */
+static const char *kernel_system(const struct hs_event *event)
+{
+	return strncmp(event->name, "kvm_", 4) == 0 ? "kvm" : event->system;
+}
+
 unsigned int hs_event_set_add_glob(struct hs_event_set *set, const char *pattern)
 {
 	unsigned int matched_nr = 0;
 
 	for (unsigned int i = 0; i < hs_event_nr; i++) {
 		const struct hs_event *event = &hs_events[i];
-		char full_name[128];
+		char full_name[128], kernel_name[128];
 
 		snprintf(full_name, sizeof(full_name), "%s:%s", event->system, event->name);
-		if (fnmatch(pattern, event->name, 0) && fnmatch(pattern, full_name, 0))
+		snprintf(kernel_name, sizeof(kernel_name), "%s:%s", kernel_system(event), event->name);
+		if (fnmatch(pattern, event->name, 0) && fnmatch(pattern, full_name, 0) &&
+		    fnmatch(pattern, kernel_name, 0))
 			continue;
 		set->has[event->id] = true;
 		matched_nr++;

@@ -9,7 +9,10 @@ struct hs_event_set {
 	bool has[HS_EVENT_ID_NR];
 };
 
-/* Adds every event whose name or system:name the shell pattern matches; how many matched. */
+/*
+ * Adds every event whose name or system:name the shell pattern matches, the system being ours (nested) or the kernel's
+ * (kvm); how many matched.
+ */
 unsigned int hs_event_set_add_glob(struct hs_event_set *set, const char *pattern);
 
 /* Adds a profile: the name of a system (kvm, nested, vhost, net, sched, migration), "tap" for net, or "all". -ENOENT:

@@ -22,10 +22,14 @@
 #define END_ENUM(list)
 #include "trace_events/enums.def"
 
-#define FORMAT_DEC HS_FORMAT_DEC, NULL
-#define FORMAT_HEX HS_FORMAT_HEX, NULL
-#define FORMAT_IPV4 HS_FORMAT_IPV4, NULL
-#define FORMAT_ENUM(list) HS_FORMAT_ENUM, &enum_##list
+#define FORMAT_DEC HS_FORMAT_DEC, NULL, NULL
+#define FORMAT_NS HS_FORMAT_DEC, NULL, "ns"
+#define FORMAT_BYTES HS_FORMAT_DEC, NULL, "bytes"
+#define FORMAT_PAGES HS_FORMAT_DEC, NULL, "pages"
+#define FORMAT_CYCLES HS_FORMAT_DEC, NULL, "cycles"
+#define FORMAT_HEX HS_FORMAT_HEX, NULL, NULL
+#define FORMAT_IPV4 HS_FORMAT_IPV4, NULL, NULL
+#define FORMAT_ENUM(list) HS_FORMAT_ENUM, &enum_##list, NULL
 
 /* Where an event stands in hs_events. */
 enum {
@@ -143,12 +147,12 @@ static void print_event_doc(FILE *file, const struct hs_event *event)
 {
 	fprintf(file, "## %s:%s\n%s. Id %u, %u bytes.\n\n", event->system, event->name, event->doc, event->id,
 		event->size);
-	fputs("| offset | type | field | meaning |\n|---|---|---|---|\n", file);
+	fputs("| offset | type | field | unit | meaning |\n|---|---|---|---|---|\n", file);
 	for (unsigned int i = 0; i < event->field_nr; i++) {
 		const struct hs_field *field = &event->fields[i];
 
-		fprintf(file, "| %u | %c%u | %s | %s |\n", field->offset, field->is_signed ? 's' : 'u', 8 * field->size,
-			field->name, field->doc);
+		fprintf(file, "| %u | %c%u | %s | %s | %s |\n", field->offset, field->is_signed ? 's' : 'u',
+			8 * field->size, field->name, field->unit ? field->unit : "", field->doc);
 	}
 	fputc('\n', file);
 }

@@ -24,6 +24,7 @@ struct hs_field {
 	const char *doc;
 	enum hs_format format;
 	const struct hs_enum *list; /* of HS_FORMAT_ENUM, else NULL */
+	const char *unit;	    /* "ns", "bytes", ...; NULL: a number of things, or no number */
 	bool is_signed;
 	uint16_t offset; /* from the start of the record */
 	uint16_t size;	 /* bytes: 1, 2, 4 or 8 */

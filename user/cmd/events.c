@@ -75,9 +75,11 @@ static void print_event(const struct survey *survey, const struct hs_event *even
 	else
 		printf("    not here: %s\n", why_not(survey, event));
 	for (unsigned int i = 0; i < event->field_nr && !brief; i++) {
-		if (strcmp(event->fields[i].name, "unused"))
-			printf("      %-20s %s%u  %s\n", event->fields[i].name, event->fields[i].is_signed ? "s" : "u",
-			       8 * event->fields[i].size, event->fields[i].doc);
+		const struct hs_field *field = &event->fields[i];
+
+		if (strcmp(field->name, "unused") != 0)
+			printf("      %-20s %c%-2u  %s%s%s\n", field->name, field->is_signed ? 's' : 'u',
+			       8 * field->size, field->unit ? field->unit : "", field->unit ? ": " : "", field->doc);
 	}
 }
 
@@ -101,6 +103,7 @@ static void add_event(const struct survey *survey, const struct hs_event *event,
 		hs_json_add_string(field, "field", event->fields[i].name);
 		hs_json_add_u64(field, "bits", 8 * event->fields[i].size);
 		hs_json_add_bool(field, "signed", event->fields[i].is_signed);
+		hs_json_add_string(field, "unit", event->fields[i].unit);
 		hs_json_add_string(field, "doc", event->fields[i].doc);
 	}
 }
