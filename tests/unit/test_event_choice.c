@@ -24,6 +24,8 @@ static void test_exits_have_the_kernels_names(void **state)
 	assert_string_equal(hs_exit_reason_text(HS_ISA_SVM, 0x78), "hlt");
 	assert_string_equal(hs_exit_reason_text(HS_ISA_SVM, 0x400), "npf");
 	assert_string_equal(hs_exit_reason_text(HS_ISA_SVM, 0x60), "interrupt");
+	assert_string_equal(hs_exit_reason_text(HS_ISA_SVM, 0x80000010), "vmgexit_page_state_change");
+	assert_string_equal(hs_exit_reason_text(HS_ISA_SVM, UINT32_MAX), "invalid_guest_state");
 	assert_null(hs_exit_reason_text(HS_ISA_VMX, 9999));
 	assert_null(hs_exit_reason_text(HS_ISA_SVM, 9999));
 	assert_null(hs_exit_reason_text(0, 12));
