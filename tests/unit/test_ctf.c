@@ -260,6 +260,8 @@ static void test_packet_with_a_damaged_header_is_refused(void **state)
 		{ offsetof(struct hs_ctf_packet, content_bits), 64, 8 },
 		{ offsetof(struct hs_ctf_packet, packet_bits), 0, 8 },
 		{ offsetof(struct hs_ctf_packet, packet_bits), 8 * 123 + 1, 8 },
+		{ offsetof(struct hs_ctf_packet, packet_bits), 8 * 120, 8 },
+		{ offsetof(struct hs_ctf_packet, cpu_id), HS_CTF_CPU_MAX, 4 },
 	};
 	struct fixture *fixture = *state;
 	struct hs_ctf_reader_counts counts;
@@ -383,6 +385,7 @@ static void test_packet_that_claims_its_successor_is_refused_at_its_true_end(voi
 	assert_int_equal(counts.damaged_packets, 1);
 	/* Beyond the file's end, with packets behind it. */
 	overwrite(path, offsetof(struct hs_ctf_packet, packet_bits), 80 * second, 8);
+	overwrite(path, offsetof(struct hs_ctf_packet, content_bits), 80 * second, 8);
 	EXPECT(&counts, 20, 30);
 	assert_int_equal(counts.damaged_packets, 1);
 	assert_int_equal(counts.unread_bytes, second);

@@ -96,13 +96,13 @@ static int see_header(struct hs_ctf_stream *stream, struct hs_ctf_packet *packet
 	return got < 0 ? got : 0;
 }
 
+/* Our packets have no padding behind their records: one size confirms the other. */
 static bool is_packet(const struct hs_ctf_source *source, const struct hs_ctf_packet *packet)
 {
 	return packet->magic == HS_CTF_MAGIC && !memcmp(packet->uuid, source->uuid, HS_CTF_UUID_BYTES) &&
-	       packet->stream_id == 0 && packet->packet_bits % 64 == 0 && packet->content_bits % 64 == 0 &&
-	       packet->content_bits <= packet->packet_bits && packet->content_bits / 8 >= sizeof(*packet) &&
-	       packet->packet_bits / 8 <= PACKET_BYTES_MAX && packet->timestamp_begin <= packet->timestamp_end &&
-	       packet->cpu_id < HS_CTF_CPU_MAX;
+	       packet->stream_id == 0 && packet->packet_bits % 64 == 0 && packet->content_bits == packet->packet_bits &&
+	       packet->packet_bits / 8 >= sizeof(*packet) && packet->packet_bits / 8 <= PACKET_BYTES_MAX &&
+	       packet->timestamp_begin <= packet->timestamp_end && packet->cpu_id < HS_CTF_CPU_MAX;
 }
 
 /* Where the next packet seems to start at `from` or behind; the file's end when there is none. */
@@ -270,7 +270,7 @@ static int read_records(struct hs_ctf_stream *stream, struct hs_ctf_source *sour
 		return 0; /* it shrank: the next look at the file's end tells */
 	note_packet(stream, source, packet);
 	stopped = check_records(stream, source, packet, start + sizeof(*packet), start + bytes, &why);
-	if (bytes < packet->content_bits / 8 && !why) {
+	if (bytes < packet->packet_bits / 8 && !why) {
 		source->counts.torn_packets++;
 		source->counts.unread_bytes += start + bytes - stopped;
 		stream->offset = stream->file_bytes;
@@ -296,12 +296,7 @@ static int read_torn(struct hs_ctf_stream *stream, struct hs_ctf_source *source,
 		return err;
 	if (next < stream->file_bytes)
 		return pass_damage(stream, source, next, "its size is wrong");
-	if (packet->content_bits / 8 > left)
-		return read_records(stream, source, packet, left);
-	/* Only padding is cut off. */
-	err = read_records(stream, source, packet, packet->content_bits / 8);
-	stream->offset = stream->damage ? stream->offset : stream->file_bytes;
-	return err;
+	return read_records(stream, source, packet, left);
 }
 
 static int load_packet(struct hs_ctf_stream *stream, struct hs_ctf_source *source)
@@ -318,10 +313,10 @@ static int load_packet(struct hs_ctf_stream *stream, struct hs_ctf_source *sourc
 	if (end > stream->file_bytes && !has_grown_to(stream, end))
 		return read_torn(stream, source, &packet);
 	if (packet.timestamp_begin <= source->to_ns && packet.timestamp_end >= source->from_ns)
-		return read_records(stream, source, &packet, packet.content_bits / 8);
+		return read_records(stream, source, &packet, packet.packet_bits / 8);
 	note_packet(stream, source, &packet);
 	source->counts.skipped_packets++;
-	stream->offset = packet.timestamp_begin > source->to_ns ? stream->file_bytes : end;
+	stream->offset = end;
 	return 0;
 }
 
