@@ -2,14 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # `hsbpf print` of a real recording: babeltrace2 is the judge; filters, forms, templates, exit codes.
 . tests/lib/tap.sh
-kvmgen=$PWD/build/tests/bench/kvmgen
-if ! "$kvmgen" 10 >/dev/null 2>&1; then
-	skip "hsbpf print" "KVM cannot run the tiny guest here"
-	plan
-	exit 0
-fi
+. tests/lib/kvm.sh
+needs_kvm "hsbpf print"
 dir=$work/rec
-"$hsbpf" record -o "$dir" -- "$kvmgen" 5000 >/dev/null 2>&1
+record_vm "$dir" 5000
 total=$(jq '[.events[].recorded] | add' "$dir/record.json")
 pio=$(jq '.events[] | select(.event == "kvm_pio") | .recorded' "$dir/record.json")
 

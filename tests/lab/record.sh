@@ -3,12 +3,8 @@
 # `hsbpf record` beside a guest that makes a known number of events: what is recorded, what is refused, what is counted
 # when room or disk are too small, and what an interruption leaves.
 . tests/lib/tap.sh
-kvmgen=$PWD/build/tests/bench/kvmgen
-if ! "$kvmgen" 10 >/dev/null 2>&1; then
-	skip "hsbpf record" "KVM cannot run the tiny guest here"
-	plan
-	exit 0
-fi
+. tests/lib/kvm.sh
+needs_kvm "hsbpf record"
 
 count() { jq -r --arg event "$2" --arg what "$3" '.events[] | select(.event == $event) | .[$what]' "$1/record.json"; }
 # every_event NAME DIR N: recorded + lost is what N outs and a hlt make, and the trace holds what is recorded
@@ -30,9 +26,13 @@ run "$hsbpf" record -o "$work/all" -- "$kvmgen" 20000
 equal "a command is recorded and its exit code is ours" "$status" 0
 every_event "beside a command" "$work/all" 20000
 equal "nothing is lost" "$(jq '[.events[] | .ring_lost + .disk_lost] | add' "$work/all/record.json")" 0
-equal "the VM is named, with its vCPU" "$(jq -c '.vms | map([.name, (.vcpus | length)])' "$work/all/record.json")" '[["kvmgen",1]]'
 check "the table has the events" grep -qE '^kvm_pio +20000 +0 +0$' "$work/out"
 check "files are their owner's" test "$(stat -c %a "$work/all" "$work/all/record.json" "$work/all/trace/host/metadata" | tr '\n' ' ')" = "700 600 600 "
+
+record_vm "$work/named" 1000
+equal "a VM is recorded to its end" "$status" 0
+every_event "one VM" "$work/named" 1000
+equal "the VM is named" "$(jq -c '[.vms[].name]' "$work/named/record.json")" '["kvmgen"]'
 
 run "$hsbpf" record --json -e kvm_pio -o "$work/one" -- "$kvmgen" 1000
 equal "-e takes one event" "$(jq -c '[.events[] | [.event, .recorded]]' "$work/out")" '[["kvm_pio",1000]]'
@@ -130,6 +130,7 @@ wait $recorder
 equal "Ctrl-C ends a recording well" $? 0
 kill $vm
 wait $vm 2>/dev/null
+equal "a VM that runs is named with its vCPU" "$(jq -c '[.vms[] | [.name, (.vcpus | length)]]' "$work/vm/record.json")" '[["kvmgen",1]]'
 equal "the outcome is known" "$(jq -r .outcome "$work/vm/record.json")" interrupted
 babeltrace2 "$work/vm/trace/host" >"$work/text"
 check "the selected VM is recorded" grep -q "tgid = $vm " "$work/text"

@@ -3,36 +3,10 @@
 # A recorder that is killed, at every stage of its writing: what its trace holds and what the next one saves as last/
 # are together exactly what a guest produced. And what becomes of a deleted folder and a disk that has room again.
 . tests/lib/tap.sh
-kvmgen=$PWD/build/tests/bench/kvmgen
-if ! "$kvmgen" 10 >/dev/null 2>&1; then
-	skip "a killed recorder" "KVM cannot run the tiny guest here"
-	plan
-	exit 0
-fi
+. tests/lib/kvm.sh
+needs_kvm "a killed recorder"
+events="-e kvm_pio -e kvm_userspace_exit"
 
-# vm NUMBER OUTS: guest NUMBER is there and waits for go; other guests of this machine are not recorded
-vm() {
-	mkfifo "$work/go$1"
-	"$kvmgen" "$2" wait <>"$work/go$1" >/dev/null &
-	vms[$1]=$!
-	until_true 10 eval "ls -l /proc/${vms[$1]}/fd | grep -q kvm-vcpu"
-}
-# go NUMBER: runs it to its end
-go() {
-	echo >"$work/go$1"
-	wait "${vms[$1]}"
-	rm "$work/go$1"
-}
-# start DIR OPTION...: a recorder of all guests that are waiting, in $recorder; it records already
-start() {
-	local dir=$1 options=() pid
-	shift
-	for pid in "${vms[@]}"; do options+=(--vm "$pid"); done
-	"$hsbpf" record -e kvm_pio -e kvm_userspace_exit -o "$dir" "${options[@]}" "$@" >"$work/out" 2>"$work/err" &
-	recorder=$!
-	until_true 10 test -s "$dir/record.json" || note "$(cat "$work/err")"
-}
-end() { kill "-$1" $recorder 2>/dev/null; wait $recorder 2>/dev/null; status=$?; vms=(); }
 # events DIR: how many kvm_pio babeltrace2 finds there
 events() { babeltrace2 "$1/trace/host" 2>"$work/complaints" | grep -c ' kvm_pio:'; }
 discarded() { grep -oE 'Tracer discarded [0-9]+' "$work/complaints" | awk '{sum += $3} END {print sum + 0}'; }
@@ -41,7 +15,7 @@ pinned() { find /run/hsbpf/.bpf/hsbpf /sys/fs/bpf/hsbpf -mindepth 1 2>/dev/null;
 
 vms=()
 vm 0 40000
-start "$work/stopped"
+start "$work/stopped" $events
 kill -STOP $recorder
 go 0
 end KILL
@@ -60,7 +34,7 @@ check "what was saved is not saved again" test ! -e "$work/after/last"
 for bytes in 1 100000 200000 300000 400000 600000; do
 	dir=$work/at$bytes
 	vm 0 60000
-	start "$dir"
+	start "$dir" $events
 	kill -STOP $recorder
 	go 0
 	kill -CONT $recorder
@@ -79,7 +53,7 @@ done
 # Killed with losses: each is told once.
 vm 0 100000
 vm 1 20000
-start "$work/lossy" --buffer 4K
+start "$work/lossy" $events --buffer 4K
 go 0
 kill -STOP $recorder
 go 1
@@ -93,7 +67,7 @@ equal "with losses: recorded + lost, before and after ($before + $saved) = produ
 
 # A flight: its newest.
 vm 0 20000
-start "$work/flight" --flight --buffer 64K
+start "$work/flight" $events --flight --buffer 64K
 go 0
 end KILL
 run "$hsbpf" record -o "$work/flight/next" -- true
@@ -107,7 +81,7 @@ check "the guest's last event is in it" grep -q '"hlt"' <(babeltrace2 "$work/fli
 # A folder that somebody deletes.
 vm 0 20000
 vm 1 20000
-start "$work/deleted"
+start "$work/deleted" $events
 go 0
 rm -r "$work/deleted"
 go 1
@@ -119,7 +93,7 @@ mkdir "$work/disk"
 mount -t tmpfs -o size=8M tmpfs "$work/disk"
 vm 0 100000
 vm 1 10000
-start "$work/disk/r"
+start "$work/disk/r" $events
 head -c 6500000 /dev/zero >"$work/disk/ballast"
 go 0
 rm "$work/disk/ballast"

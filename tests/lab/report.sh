@@ -2,12 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # `hsbpf report` of recordings of a guest that makes a known number of events, on this kernel.
 . tests/lib/tap.sh
-kvmgen=$PWD/build/tests/bench/kvmgen
-if ! "$kvmgen" 10 >/dev/null 2>&1; then
-	skip "hsbpf report" "KVM cannot run the tiny guest here"
-	plan
-	exit 0
-fi
+. tests/lib/kvm.sh
+needs_kvm "hsbpf report"
 
 run "$hsbpf" record -e kvm_userspace_exit -e kvm_pio -o "$work/all" -- bash -c "'$kvmgen' 20000; '$kvmgen' 1000"
 equal "recorded" "$status" 0
