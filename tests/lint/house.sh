@@ -24,8 +24,8 @@ rule "bpf uses trace_events and vmlinux" "$(uses bpf 'trace_events/|vmlinux|bpf/
 rule "user/base uses nothing of ours" "$(uses user/base 'base/')"
 rule "orchestrate uses user/base and trace_events" "$(uses orchestrate 'base/|trace_events/|orchestrate/')"
 rule "migtools uses user/base" "$(uses migtools 'base/|migtools/')"
-rule "user/qemulog, trace and timeline do not know the lab" \
-	"$(for room in qemulog trace timeline capture; do uses user/$room "base/|trace_events/|$room/|trace/|timeline/|bpf/"; done)"
+rule "user/qemulog, trace, timeline and ftrace do not know the lab" \
+	"$(for room in qemulog trace timeline capture ftrace; do uses user/$room "base/|trace_events/|$room/|trace/|timeline/|bpf/"; done)"
 rule "nothing includes a verb" "$(grep -nE '#include "(user/)?cmd/' $(code) | grep -v -e '^user/cmd/' -e '^user/main.c')"
 
 rule "an SPDX line in every file" "$(files | grep -vE '^(LICENSE|tests/data/)|\.gitignore$' |
