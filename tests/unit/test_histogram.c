@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-#include "analysis/histogram.h"
+#include "base/histogram.h"
 
 #define VALUES 20000
 

@@ -11,7 +11,7 @@
 #define HS_ANALYSIS_EXITS_H
 
 #include "analysis/bound.h"
-#include "analysis/histogram.h"
+#include "base/histogram.h"
 #include "analysis/keyed.h"
 #include "analysis/scope.h"
 #include "analysis/threads.h"

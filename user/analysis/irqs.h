@@ -9,7 +9,7 @@
 #define HS_ANALYSIS_IRQS_H
 
 #include "analysis/bound.h"
-#include "analysis/histogram.h"
+#include "base/histogram.h"
 #include "analysis/keyed.h"
 #include "analysis/scope.h"
 #include "analysis/threads.h"

@@ -6,7 +6,7 @@
 #ifndef HS_ANALYSIS_REPORT_H
 #define HS_ANALYSIS_REPORT_H
 
-#include "analysis/histogram.h"
+#include "base/histogram.h"
 #include "analysis/scope.h"
 #include "analysis/sheet.h"
 #include "capture/vm.h"

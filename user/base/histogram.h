@@ -4,8 +4,8 @@
  * into 32 equal buckets, so a quantile is off by at most 1/64 (1.6 %); values below 64 are exact. Takes memory
  * only for powers of two that occur. One histogram belongs to one thread.
  */
-#ifndef HS_ANALYSIS_HISTOGRAM_H
-#define HS_ANALYSIS_HISTOGRAM_H
+#ifndef HS_BASE_HISTOGRAM_H
+#define HS_BASE_HISTOGRAM_H
 
 #include <stdint.h>
 

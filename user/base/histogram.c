@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The log-linear histogram: octave 0 holds 0 to 31, octave n the values whose highest bit is n + 4. */
-#include "analysis/histogram.h"
+#include "base/histogram.h"
 
 #include <errno.h>
 #include <stdlib.h>
