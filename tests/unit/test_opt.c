@@ -14,7 +14,7 @@ struct config {
 	bool flag;
 	uint32_t count;
 	const char *name;
-	uint64_t size, time;
+	uint64_t size, memory, time;
 	int choice;
 	struct hs_opt_list words;
 };
@@ -25,6 +25,7 @@ static const struct hs_opt options[] = {
 	HS_OPT(struct config, count, "count", 'c', HS_OPT_U32, "N", "3", "a number", .min = 1, .max = 24),
 	HS_OPT(struct config, name, "name", 0, HS_OPT_STR, "NAME", "none", "a word"),
 	HS_OPT(struct config, size, "size", 0, HS_OPT_SIZE, "SIZE", "1M", "bytes", .min = 4096, .max = 1ull << 40),
+	HS_OPT(struct config, memory, "memory", 'm', HS_OPT_SIZE, "SIZE", "512", "bytes, or MiB", .unit = 1 << 20),
 	HS_OPT(struct config, time, "time", 0, HS_OPT_DURATION, "TIME", NULL, "a time"),
 	HS_OPT(struct config, choice, "choice", 0, HS_OPT_CHOICE, "WHICH", "second", "one of", .choices = choices),
 	HS_OPT(struct config, words, "word", 'w', HS_OPT_LIST, "WORD", NULL, "words"),
@@ -94,6 +95,20 @@ static void test_every_type_is_parsed(void **state)
 	assert_int_equal(config.size, 2ull << 30);
 	assert_int_equal(config.choice, 0);
 	assert_int_equal(config.count, 1);
+}
+
+static void test_a_bare_size_counts_the_rows_unit(void **state)
+{
+	struct config config;
+
+	(void)state;
+	assert_int_equal(PARSE(&config, NULL), 0);
+	assert_int_equal(config.memory, 512ull << 20);
+	assert_int_equal(PARSE(&config, "-m", "100"), 0);
+	assert_int_equal(config.memory, 100ull << 20);
+	assert_int_equal(PARSE(&config, "-m", "100K"), 0);
+	assert_int_equal(config.memory, 100ull << 10);
+	assert_int_equal(PARSE(&config, "-m", "17592186044416"), -EINVAL); /* 2^44 MiB are 2^64 bytes */
 }
 
 static void test_bad_values_are_refused(void **state)
@@ -181,6 +196,7 @@ int main(void)
 		cmocka_unit_test(test_a_list_keeps_every_use_in_order),
 		cmocka_unit_test(test_defaults_are_typed_as_a_user_would),
 		cmocka_unit_test(test_every_type_is_parsed),
+		cmocka_unit_test(test_a_bare_size_counts_the_rows_unit),
 		cmocka_unit_test(test_bad_values_are_refused),
 		cmocka_unit_test(test_messages_name_what_was_expected),
 		cmocka_unit_test(test_operands_stay_with_the_verb),

@@ -37,6 +37,8 @@ static int set_size(const struct hs_opt *option, uint64_t *dst, const char *valu
 
 	if (err)
 		return err;
+	if (option->unit && !value[strspn(value, "0123456789")] && __builtin_mul_overflow(bytes, option->unit, &bytes))
+		return -ERANGE;
 	if (bytes < option->min || (option->max && bytes > option->max))
 		return -ERANGE;
 	*dst = bytes;

@@ -16,7 +16,7 @@ enum hs_opt_type {
 	HS_OPT_U32,	 /* uint32_t, decimal, within [min, max] */
 	HS_OPT_STR,	 /* const char *, borrowed from argv */
 	HS_OPT_LIST,	 /* struct hs_opt_list: each use of the option adds one text, borrowed from argv */
-	HS_OPT_SIZE,	 /* uint64_t bytes: 512, 64K, 256M, 2G (powers of 1024), within [min, max] */
+	HS_OPT_SIZE,	 /* uint64_t bytes: 64K, 256M, 2G (powers of 1024), a bare number of `unit`; in [min, max] */
 	HS_OPT_DURATION, /* uint64_t ns: 50us, 5ms, 2s, 1m; a bare number is seconds */
 	HS_OPT_CHOICE,	 /* int, index into choices */
 };
@@ -37,6 +37,7 @@ struct hs_opt {
 	const char *def; /* default as the user would type it, or NULL for zero */
 	const char *help;
 	uint64_t min, max;	    /* of U32 and SIZE; max 0: the type's */
+	uint64_t unit;		    /* of SIZE: bytes that a bare number counts; 0: 1 */
 	const char *const *choices; /* of CHOICE; ends with NULL */
 };
 
