@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/opt.h"
+#include "base/scoped.h"
 
 struct config {
 	bool flag;
@@ -63,7 +64,7 @@ static void test_a_list_keeps_every_use_in_order(void **state)
 	assert_string_equal(config.words.items[1], "two");
 	assert_string_equal(config.words.items[2], "three");
 	config.words.count = HS_OPT_LIST_MAX;
-	assert_int_equal(hs_opt_set(&options[6], &config, "more"), -ERANGE);
+	assert_int_equal(hs_opt_set(&options[HS_ARRAY_SIZE(options) - 2], &config, "more"), -ERANGE);
 	assert_int_equal(config.words.count, HS_OPT_LIST_MAX);
 }
 
