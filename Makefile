@@ -21,7 +21,8 @@ msg  = @printf '  %-8s %s\n' '$(1)' '$(2)'
 endif
 
 BASE_SRC  := $(wildcard user/base/*.c)
-HOST_SRC  := $(filter-out $(BASE_SRC) user/main.c,$(wildcard user/*/*.c) $(wildcard orchestrate/*.c) $(wildcard trace_events/*.c) $(wildcard migtools/*.c))
+MIG_SRC   := $(filter-out migtools/main.c,$(wildcard migtools/*.c))
+HOST_SRC  := $(filter-out $(BASE_SRC) user/main.c,$(wildcard user/*/*.c) $(wildcard orchestrate/*.c) $(wildcard trace_events/*.c)) $(MIG_SRC)
 BPF_SRC   := $(wildcard bpf/*.bpf.c)
 STAT_SRC  := $(wildcard bpf/stat/*.bpf.c)
 GUEST_SRC := $(wildcard orchestrate/guest/*.c)
@@ -31,7 +32,7 @@ obj = $(patsubst %.c,$(B)/%.o,$(1))
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all
-all: $(B)/hsbpf $(B)/hsbpf-init ## build hsbpf and its guests' init (the default)
+all: $(B)/hsbpf $(B)/hsbpf-init $(B)/hsbpf-migtools ## build hsbpf and its guests' programs (the default)
 
 # ---- the program -------------------------------------------------------------------------------
 $(B)/libbase.a: $(call obj,$(BASE_SRC))
@@ -48,6 +49,12 @@ $(B)/hsbpf: $(B)/user/main.o $(B)/libhsbpf.a $(B)/libbase.a
 $(B)/hsbpf-init: $(call obj,$(GUEST_SRC)) $(B)/orchestrate/frame.o $(B)/orchestrate/agent.o $(B)/libbase.a
 	$(call msg,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -static -o $@ $^
+
+# The tools for migrations alone, static for guests. The linker's warnings are off for getaddrinfo's: this C library has
+# /etc/hosts and DNS built in, and services of nsswitch.conf that need a file at run time are done without.
+$(B)/hsbpf-migtools: $(B)/migtools/main.o $(call obj,$(MIG_SRC)) $(B)/libbase.a
+	$(call msg,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -static -Wl,--no-warnings -o $@ $^ $$(pkg-config --static --libs json-c) -lm
 
 $(B)/%.o: %.c | $(B)/bpf/hsbpf.skel.h $(B)/bpf/stat.skel.h
 	$(call msg,CC,$@)
@@ -107,7 +114,7 @@ $(B)/tests/bench/kvmgen $(B)/tests/lab/kvmguest: $(B)/tests/%: $(B)/tests/%.o
 
 # Everything compiled again for the fuzzers, with the sanitizers that stop at the first fault.
 FUZZ_FLAGS := -O1 -g -std=gnu11 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
-FUZZ_OBJ   := $(patsubst %.c,$(B)/fuzz/%.o,$(wildcard user/qemulog/*.c user/trace/*.c user/print/*.c user/analysis/*.c user/capture/vm.c user/capture/tracefs.c trace_events/*.c user/base/*.c))
+FUZZ_OBJ   := $(patsubst %.c,$(B)/fuzz/%.o,$(wildcard user/qemulog/*.c user/trace/*.c user/print/*.c user/analysis/*.c user/capture/vm.c user/capture/tracefs.c trace_events/*.c user/base/*.c) $(MIG_SRC))
 $(B)/fuzz/%.o: %.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CLANG) $(CPPFLAGS) $(PKG_CFLAGS) $(FUZZ_FLAGS) -MMD -MP -c -o $@ $<
@@ -185,6 +192,7 @@ $(B)/orchestrate/images.o $(B)/user/cmd/lab_options.o: $(B)/prefix
 install: all ## install below PREFIX (/usr/local), staged in DESTDIR
 	install -D -m 755 $(B)/hsbpf $(DESTDIR)$(PREFIX)/bin/hsbpf
 	install -D -m 755 $(B)/hsbpf-init $(DESTDIR)$(LIBEXEC)/hsbpf-init
+	install -D -m 755 $(B)/hsbpf-migtools $(DESTDIR)$(LIBEXEC)/hsbpf-migtools
 	install -d $(DESTDIR)$(DATA) $(DESTDIR)$(MAN) $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	install -m 644 trace_events/*.events user/schema/*.json $(DESTDIR)$(DATA)
 	$(Q)$(B)/hsbpf gen man > $(DESTDIR)$(MAN)/hsbpf.1

@@ -4,6 +4,7 @@
 
 #include "base/opt.h"
 #include "cmd/cmd.h"
+#include "migtools/migtools.h"
 
 const char hs_summary[] =
 	"host observability for virtualization: nested labs, KVM, tap and IOMMU events on one time line";
@@ -28,6 +29,7 @@ const struct hs_verb *const hs_verbs[] = {
 	&cmd_report_vm_exit,
 	&cmd_report_irq,
 	&cmd_report_cpu,
+	HS_MIGTOOLS_VERBS
 	&cmd_gen,
 	NULL,
 };

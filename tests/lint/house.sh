@@ -31,18 +31,18 @@ rule "nothing includes a verb" "$(grep -nE '#include "(user/)?cmd/' $(code) | gr
 rule "an SPDX line in every file" "$(files | grep -vE '^(LICENSE|tests/data/)|\.gitignore$' |
 	while read -r f; do head -5 "$f" | grep -q 'SPDX-License-Identifier: GPL-2.0-only' || echo "$f"; done)"
 rule "no line over 130 columns" "$(code | xargs awk '{l = $0; gsub(/\t/, "        ", l)} length(l) > 130 {print FILENAME ":" FNR}')"
-rule "no file over 800 lines" "$(files "user/*" "orchestrate/*" "bpf/*" "trace_events/*" | grep "[.][ch]$" | xargs wc -l | awk '$2 != "total" && $1 > 800 {print $2 ": " $1}')"
+rule "no file over 800 lines" "$(files "user/*" "orchestrate/*" "bpf/*" "trace_events/*" "migtools/*" | grep "[.][ch]$" | xargs wc -l | awk '$2 != "total" && $1 > 800 {print $2 ": " $1}')"
 rule "no function over 100 lines" "$(code | xargs awk 'FNR == 1 {s = 0} /^[a-zA-Z_].*\)( *\{)?$/ {s = FNR; h = $0}
 	/^}/ {if (s && FNR - s > 100) print FILENAME ":" s ": " FNR - s " lines: " h; s = 0}')"
 rule "no trailing white space" "$(files '*.c' '*.h' '*.def' '*.sh' '*.md' Makefile | xargs grep -nE '[[:space:]]+$' | head)"
 rule "no exit() or abort() in the library" \
 	"$(grep -nE '(^|[^_a-z])(exit|abort|assert)\(' $(files 'user/*.c' 'orchestrate/*.c' 'migtools/*.c') | head)"
 rule "nobody sleeps" "$(grep -nwE '(u|nano)?sleep *\(|clock_nanosleep' $(files '*.c') | head)"
-rule "no goto in user land" "$(grep -nE '^\s*goto ' $(files 'user/*.c' 'orchestrate/*.c') | head)"
+rule "no goto in user land" "$(grep -nE '^\s*goto ' $(files 'user/*.c' 'orchestrate/*.c' 'migtools/*.c') | head)"
 rule "every unit test prints TAP" "$(grep -LE 'RUN_TESTS|CM_OUTPUT_TAP' $(files 'tests/unit/test_*.c'))"
 rule "README names only verbs and options that exist" "$(
-	for verb in $(grep -oE '^ +(build/)?hsbpf ((lab|report) [a-z_]+|[a-z]+)' README.md | sed -E 's/.*hsbpf //; s/ /_/' | sort -u); do
-		build/hsbpf ${verb/_/ } --help >/dev/null 2>&1 || echo "no verb ${verb/_/ }"
+	grep -oE '^ +(build/)?hsbpf ((lab|report) [a-z_]+|[a-z_]+)' README.md | sed -E 's/.*hsbpf //' | sort -u | while read -r verb; do
+		build/hsbpf $verb --help >/dev/null 2>&1 || echo "no verb $verb"
 	done
 	help=$(build/hsbpf gen verbs | while read -r verb; do build/hsbpf $verb --help; done)
 	for option in $(grep -oE -- '(^|[ `])--[a-z0-9-]+' README.md | tr -d ' `' | sort -u); do

@@ -236,13 +236,15 @@ static int exit_code(int result)
 
 static void print_summary(FILE *out, const struct hs_verb *const *verbs, const char *summary)
 {
+	const struct hs_verb *const *examples = verbs;
+
 	fprintf(out, "%s\n\nUsage: hsbpf VERB [OPTION]...\n\nVerbs:\n", summary);
 	for (; *verbs; verbs++)
 		fprintf(out, "  %-14s %s\n", (*verbs)->name, (*verbs)->help);
-	fprintf(out, "\n`hsbpf VERB --help` tells a verb's options. Examples:\n"
-		     "  hsbpf check                   what this machine can and cannot do\n"
-		     "  hsbpf collect --l2vm 4        raise the lab, run the test, bring back every log\n"
-		     "  hsbpf lab up --l2vm 2         raise a lab and leave it running\n");
+	fprintf(out, "\n`hsbpf VERB --help` tells a verb's options. Examples:\n");
+	for (; *examples; examples++)
+		if ((*examples)->example)
+			fprintf(out, "  hsbpf %s\n", (*examples)->example);
 }
 
 static void suggest(const struct hs_verb *const *verbs, const char *word)

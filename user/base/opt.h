@@ -46,6 +46,7 @@ struct hs_verb {
 	const char *synopsis; /* what follows the options: "[-- COMMAND ARG...]" */
 	const char *help;     /* one line */
 	const char *text;     /* further paragraphs for --help and the man page, or NULL */
+	const char *example;  /* for the list of verbs: "lab up --l2vm 2         what that does", or NULL */
 	const struct hs_opt *options;
 	size_t config_size;
 	/* 0, -errno, or a positive exit code; argv holds what the options left over. */

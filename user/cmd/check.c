@@ -235,6 +235,7 @@ const struct hs_verb cmd_check = {
 	.name = "check",
 	.synopsis = "",
 	.help = "tell what this machine can and cannot do, by trying",
+	.example = "check                   what this machine can and cannot do",
 	.options = options,
 	.config_size = sizeof(struct check_config),
 	.run = run,

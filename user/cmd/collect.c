@@ -9,9 +9,9 @@
 
 #include "analysis/summary.h"
 #include "base/io.h"
+#include "base/interrupt.h"
 #include "base/log.h"
 #include "cmd.h"
-#include "interrupt.h"
 #include "keeper.h"
 #include "lab_options.h"
 #include "orchestrate/labdir.h"
@@ -195,6 +195,7 @@ const struct hs_verb cmd_collect = {
 	.name = "collect",
 	.synopsis = "",
 	.help = "raise the nested lab, run the test in every pair, bring back every log and say what each tenant did",
+	.example = "collect --l2vm 4        raise the lab, run the test, bring back every log",
 	.text = "One L1 VM with a virtual IOMMU and a NIC per pair, N L2 VMs inside it that own the NICs through VFIO, "
 		"and N\n"
 		"clients. Everything lives in network namespaces of its own and is gone afterwards. Run X is left in\n"

@@ -10,9 +10,9 @@
 
 #include "analysis/summary.h"
 #include "base/io.h"
+#include "base/interrupt.h"
 #include "base/log.h"
 #include "cmd.h"
-#include "interrupt.h"
 #include "keeper.h"
 #include "lab_options.h"
 #include "orchestrate/labdir.h"
@@ -94,6 +94,7 @@ const struct hs_verb cmd_lab_up = {
 	.name = "lab up",
 	.synopsis = "",
 	.help = "raise a lab and leave it running",
+	.example = "lab up --l2vm 2         raise a lab and leave it running",
 	.options = up_options,
 	.text = "Everything is recorded as in `hsbpf collect`, until `hsbpf lab down` ends it.",
 	.config_size = sizeof(struct lab_config),

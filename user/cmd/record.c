@@ -7,11 +7,11 @@
 
 #include "base/cpulist.h"
 #include "base/io.h"
+#include "base/interrupt.h"
 #include "base/log.h"
 #include "base/unit.h"
 #include "cmd/choice.h"
 #include "cmd.h"
-#include "interrupt.h"
 #include "record/recorder.h"
 #include "trace_events/exit_reason.h"
 

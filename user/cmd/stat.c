@@ -9,10 +9,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/interrupt.h"
 #include "base/log.h"
 #include "base/proc.h"
 #include "cmd.h"
-#include "interrupt.h"
 #include "stat/report.h"
 
 #define SECOND_NS 1000000000ull

@@ -5,9 +5,9 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "base/interrupt.h"
 #include "base/log.h"
 #include "cmd.h"
-#include "interrupt.h"
 #include "stat/screen.h"
 
 #define INTERVAL_MIN_NS 10000000ull

@@ -11,7 +11,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "base/log.h"
+#include "log.h"
 
 static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
 

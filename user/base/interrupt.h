@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Ctrl-C and friends: the first one is told to the loop, the second ends the process at once. Main thread. */
-#ifndef HS_CMD_INTERRUPT_H
-#define HS_CMD_INTERRUPT_H
+#ifndef HS_BASE_INTERRUPT_H
+#define HS_BASE_INTERRUPT_H
 
-#include "base/loop.h"
+#include "loop.h"
 
 /* Catches SIGINT, SIGTERM and SIGHUP from now on; ignores SIGPIPE. on_interrupt may be changed later by calling again.
  */
