@@ -24,6 +24,8 @@ rule "bpf uses trace_events and vmlinux" "$(uses bpf 'trace_events/|vmlinux|bpf/
 rule "user/base uses nothing of ours" "$(uses user/base 'base/')"
 rule "orchestrate uses user/base and trace_events" "$(uses orchestrate 'base/|trace_events/|orchestrate/')"
 rule "migtools uses user/base" "$(uses migtools 'base/|migtools/')"
+rule "user/agent uses user/base, trace_events and what records" \
+	"$(uses user/agent "base/|trace_events/|agent/|capture/|trace/|timeline/")"
 rule "user/qemulog, trace, timeline and ftrace do not know the lab" \
 	"$(for room in qemulog trace timeline capture ftrace; do uses user/$room "base/|trace_events/|$room/|trace/|timeline/|bpf/"; done)"
 rule "nothing includes a verb" "$(grep -nE '#include "(user/)?cmd/' $(code) | grep -v -e '^user/cmd/' -e '^user/main.c')"
