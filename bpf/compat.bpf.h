@@ -131,7 +131,7 @@ static __always_inline u32 hs_owner_tgid(void)
 	const struct task_struct *task = (const void *)bpf_get_current_task();
 	u32 tgid = BPF_CORE_READ(task, mm, owner, tgid);
 
-	return tgid ?: bpf_get_current_pid_tgid() >> 32;
+	return tgid ?: hs_pid_tgid() >> 32;
 }
 
 #endif

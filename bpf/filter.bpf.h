@@ -60,7 +60,7 @@ static __always_inline bool hs_is_tgid_watched(u32 tgid)
 /* Whether the current process is watched, and which it is (0: the idle task). */
 static __always_inline bool hs_is_watched(u32 *tgid)
 {
-	*tgid = bpf_get_current_pid_tgid() >> 32;
+	*tgid = hs_pid_tgid() >> 32;
 	return hs_is_tgid_watched(*tgid);
 }
 

@@ -84,6 +84,9 @@ extern const volatile __u32 slot_bits;	/* a ring has 2^slot_bits slots */
 extern const volatile bool overwriting; /* the newest records are kept, not the oldest */
 extern const volatile bool host_wide;	/* every VM of the host, not only those in tgids */
 
+/* bpf_get_current_pid_tgid(), of which a program needs one call: who runs does not change meanwhile. */
+static __u64 __attribute__((const)) (*const hs_pid_tgid)(void) = (void *)14; /* enum bpf_func_id */
+
 /* Reads what both sides have room for. The asm keeps compare and use in one register, for the verifier. */
 static __always_inline void hs_read_bounded(void *to, u64 to_bytes, u64 from, u64 from_bytes)
 {
@@ -173,9 +176,9 @@ static __always_inline struct hs_event_header *hs_slot_reserve(u16 id, u16 *lap)
 		struct hs_event_##name *record_ = (void *)hs_slot_reserve(HS_EVENT_##name, &lap_);                     \
                                                                                                                        \
 		if (record_) {                                                                                         \
-			*record_ = (struct hs_event_##name){ .header = { .ts = bpf_ktime_get_boot_ns(),                \
-									 .tid = (u32)bpf_get_current_pid_tgid() },     \
-							     __VA_ARGS__ };                                            \
+			*record_ = (struct hs_event_##name){                                                           \
+				.header = { .ts = bpf_ktime_get_boot_ns(), .tid = (u32)hs_pid_tgid() }, __VA_ARGS__    \
+			};                                                                                             \
 			barrier(); /* stores stay in order on x86 */                                                   \
 			*(volatile u32 *)&record_->header.id = HS_EVENT_##name | (u32)lap_ << 16;                      \
 		}                                                                                                      \

@@ -31,7 +31,7 @@ static __always_inline void remember_exit(const struct trace_event_raw_kvm_exit 
 				  .guest_rip = ctx->guest_rip,
 				  .exit_reason = ctx->exit_reason,
 				  .isa = ctx->isa };
-	u32 tid = bpf_get_current_pid_tgid();
+	u32 tid = hs_pid_tgid();
 
 	if (bpf_map_update_elem(&last_exits, &tid, &last, BPF_ANY))
 		hs_lost_count(HS_EVENT_kvm_exit_long);
@@ -56,7 +56,7 @@ int on_kvm_exit(struct trace_event_raw_kvm_exit *ctx)
 
 static __always_inline int end_exit(u32 vcpu_id, u32 tgid)
 {
-	u32 tid = bpf_get_current_pid_tgid();
+	u32 tid = hs_pid_tgid();
 	struct long_exit *last = bpf_map_lookup_elem(&last_exits, &tid), exit;
 	u64 duration_ns;
 
@@ -177,32 +177,32 @@ int BPF_PROG(on_kvm_inj_virq, u32 vector, bool soft, bool reinjected)
 	return hs_emit(kvm_inj_virq, .vector = vector, .soft = soft, .reinjected = reinjected, .tgid = tgid);
 }
 
-static __always_inline int emit_insn(u64 rip, const u8 *insn, u32 len, u32 failed, u32 vcpu_id)
-{
-	u64 bytes[2] = {};
-	u32 tgid;
-
-	if (!hs_is_watched(&tgid))
-		return 0;
-	bpf_probe_read_kernel(bytes, 15, insn);
-	return hs_emit(kvm_emulate_insn, .rip = rip, .insn_0_7 = bytes[0], .insn_8_14 = bytes[1], .len = len,
-		       .failed = failed, .vcpu_id = vcpu_id, .tgid = tgid);
-}
-
+/* Loads from a kernel type that the verifier knows cost less than a call that copies. */
 SEC("tp_btf/kvm_emulate_insn")
 int BPF_PROG(on_kvm_emulate_insn, struct kvm_vcpu *vcpu, u8 failed)
 {
 	const struct x86_emulate_ctxt *ctxt = vcpu->arch.emulate_ctxt;
-	u32 len = (u64)ctxt->fetch.ptr - (u64)&ctxt->fetch.data;
+	u32 len = (u64)ctxt->fetch.ptr - (u64)&ctxt->fetch.data, tgid;
 
-	return emit_insn(ctxt->_eip - len, (const u8 *)&ctxt->fetch.data, len, failed, vcpu->vcpu_id);
+	if (!hs_is_watched(&tgid))
+		return 0;
+	return hs_emit(kvm_emulate_insn, .rip = ctxt->_eip - len, .insn_0_7 = *(const u64 *)&ctxt->fetch.data[0],
+		       .insn_8_14 = *(const u64 *)&ctxt->fetch.data[7] >> 8, .len = len, .failed = failed,
+		       .vcpu_id = vcpu->vcpu_id, .tgid = tgid);
 }
 
 /* Where KVM is a module, its BTF may not have the emulator's types. */
 SEC("tp/kvm/kvm_emulate_insn")
 int on_kvm_emulate_insn__tp(struct trace_event_raw_kvm_emulate_insn *ctx)
 {
-	return emit_insn(ctx->rip, (const u8 *)&ctx->insn, ctx->len, ctx->failed, NO_VCPU);
+	u64 bytes[2] = {};
+	u32 tgid;
+
+	if (!hs_is_watched(&tgid))
+		return 0;
+	bpf_probe_read_kernel(bytes, sizeof(ctx->insn), &ctx->insn);
+	return hs_emit(kvm_emulate_insn, .rip = ctx->rip, .insn_0_7 = bytes[0], .insn_8_14 = bytes[1], .len = ctx->len,
+		       .failed = ctx->failed, .vcpu_id = NO_VCPU, .tgid = tgid);
 }
 
 /*

@@ -1,11 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # What an event costs: a guest on one CPU makes a known number of them, recorders take turns on another. Added time is
-# CPU time of the vCPU's thread, the least of RUNS * PIECES pieces with a recorder less the least without one: what else
-# the machine does meanwhile only ever adds. Collector time and bytes are medians of RUNS rounds.
-# Usage: record.sh, as root. OUTS=500000 is how often the guest uses its port in a round.
+# CPU time of the vCPU's thread with a recorder less that without one, which is measured right before and right after:
+# lower quartiles of PIECES pieces, for the machine drifts and what else it does only ever adds. All figures are medians
+# of RUNS rounds.
+# Usage: record.sh, as root. OUTS=300000 is how often the guest uses its port in a round.
 set -eu
-RUNS=${RUNS:-3} OUTS=${OUTS:-500000} PIECES=${PIECES:-10} B=${B:-build}
+RUNS=${RUNS:-5} OUTS=${OUTS:-300000} PIECES=${PIECES:-30} B=${B:-build}
 # What the guest makes each time it uses its port (out, dec, jnz are emulated).
 EVENTS="kvm_pio kvm_userspace_exit kvm_emulate_insn" PER_OUT=5
 kvmgen=$B/tests/bench/kvmgen
@@ -130,7 +131,7 @@ done
 
 # ---- measuring ----
 cpu_ns() { local pid; for pid in $pids; do cat /proc/"$pid"/task/*/schedstat 2>/dev/null; done | awk '{s += $1} END {print s + 0}'; }
-# measure RECORDER: one round; CPU time per out of each piece into RECORDER.pieces, the collector's and bytes into .runs
+# measure RECORDER: one round; $quartile is CPU time per out in ns, the collector's time and bytes go to RECORDER.runs
 measure() {
 	local before after piece
 	bytes=0 recorded= lost=
@@ -142,7 +143,7 @@ measure() {
 	read -rt 0.2 <> <(:) || true
 	after=$(cpu_ns)
 	"stop_$1"
-	awk '{print $3 / $1}' "$work/pieces" >>"$work/$1.pieces"
+	quartile=$(awk '{print $3 / $1}' "$work/pieces" | sort -n | sed -n "$(((PIECES + 3) / 4))p")
 	rate=$(awk -v n=$PER_OUT '{outs += $1; ns += $2} END {printf "%.0f", outs * n / ns * 1e6}' "$work/pieces")
 	echo "$((after - before)) $bytes" | awk -v n=$((OUTS / PIECES * PIECES * PER_OUT)) '{print $1 / n, $2 / n}' >>"$work/$1.runs"
 }
@@ -153,17 +154,19 @@ median() { sort -n | awk '{v[NR] = $1} END {print NR % 2 ? v[(NR + 1) / 2] : (v[
 taskset -c 0 nice -n 19 bash -c 'while :; do :; done' &
 spinner=$!
 disown $spinner
-measure none # warms up
+measure none
 for run in $(seq "$RUNS"); do
-	measure none
 	for recorder in $recorders; do
+		without=$quartile
 		measure "$recorder"
+		with=$quartile
 		if [ "$recorder" = record ]; then echo "$recorded $lost $rate" >>"$work/record.counts"; fi
+		measure none
+		echo "$without $with $quartile" | awk -v n=$PER_OUT '{print ($2 - ($1 + $3) / 2) / n}' >>"$work/$recorder.added"
 	done
 done
 
-least() { sort -n "$work/$1.pieces" | head -1; }
-added() { echo "$(least "$1") $(least none)" | awk -v n=$PER_OUT '{printf "%.1f", ($1 - $2) / n}'; }
+added() { median <"$work/$1.added"; }
 figure() { cut -d' ' -f"$2" "$work/$1.runs" | median; }
 printf '   %-10s %16s %22s %14s\n' "" "added ns/event" "collector ns/event" "bytes/event"
 for recorder in $recorders; do
