@@ -9,7 +9,7 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-#define NO_VCPU (~0u)
+#define NO_VCPU (-1)
 #define PVPANIC_PORT 0x505 /* QEMU docs/specs/pvpanic.rst */
 
 struct long_exit {
