@@ -8,11 +8,13 @@
 
 #include "base/opt.h"
 
+extern const struct hs_verb cmd_mm_dirty;
 extern const struct hs_verb cmd_server_rr;
 
 /* The rows of both programs' tables; one a line. */
 /* clang-format off */
 #define HS_MIGTOOLS_VERBS \
+	&cmd_mm_dirty, \
 	&cmd_server_rr,
 /* clang-format on */
 

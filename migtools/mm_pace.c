@@ -35,7 +35,7 @@ static void set_budget(struct hs_pacer *pacer)
 
 void hs_pacer_begin(struct hs_pacer *pacer, const struct hs_pace *pace, uint32_t thread)
 {
-	*pacer = (struct hs_pacer){ .pace = pace, .thread = thread };
+	*pacer = (struct hs_pacer){ .pace = pace, .thread = thread, .last_ns = -(int64_t)HS_PACE_TICK_NS };
 	set_budget(pacer);
 }
 
@@ -62,7 +62,7 @@ static uint64_t due_in_window(const struct hs_pacer *pacer, uint64_t into_ns)
 
 uint64_t hs_pacer_grant(struct hs_pacer *pacer, uint64_t now_ns)
 {
-	uint64_t due, behind, at_most, waited_ns = now_ns - pacer->last_ns;
+	uint64_t due, behind, at_most, waited_ns = now_ns - (uint64_t)pacer->last_ns;
 
 	if (!pacer->pace->bytes_per_second)
 		return HS_PACE_NO_LIMIT;
@@ -77,7 +77,7 @@ uint64_t hs_pacer_grant(struct hs_pacer *pacer, uint64_t now_ns)
 	if (behind > at_most)
 		behind = at_most;
 	if (behind)
-		pacer->last_ns = now_ns;
+		pacer->last_ns = (int64_t)now_ns;
 	return behind;
 }
 

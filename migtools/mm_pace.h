@@ -36,7 +36,7 @@ struct hs_pacer {
 	uint32_t thread;
 	uint64_t window;       /* index of the current one */
 	uint64_t budget, done; /* pages of it */
-	uint64_t last_ns;      /* when pages were last granted */
+	int64_t last_ns;       /* when pages were last granted; one tick before the start at first */
 };
 
 void hs_pacer_begin(struct hs_pacer *pacer, const struct hs_pace *pace, uint32_t thread);

@@ -130,6 +130,22 @@ static void test_nothing_has_no_quantiles(void **state)
 	hs_histogram_clear(&histogram);
 }
 
+static void test_values_below_are_counted(void **state)
+{
+	struct hs_histogram histogram = { 0 };
+
+	(void)state;
+	assert_int_equal(hs_histogram_count_below(&histogram, 10), 0);
+	for (uint64_t value = 1; value <= 100000; value++)
+		assert_int_equal(hs_histogram_add(&histogram, value, 1), 0);
+	assert_int_equal(hs_histogram_count_below(&histogram, 1), 0);
+	assert_int_equal(hs_histogram_count_below(&histogram, 33), 32);
+	assert_int_equal(hs_histogram_count_below(&histogram, 1ull << 12), (1 << 12) - 1);
+	assert_in_range(hs_histogram_count_below(&histogram, 50000), 50000 - 50000 / 64, 50000 + 50000 / 64);
+	assert_int_equal(hs_histogram_count_below(&histogram, 100001), 100000);
+	hs_histogram_clear(&histogram);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -138,6 +154,7 @@ int main(void)
 		cmocka_unit_test(test_octaves_hold_every_value_once),
 		cmocka_unit_test(test_merged_is_as_if_added_to_one),
 		cmocka_unit_test(test_nothing_has_no_quantiles),
+		cmocka_unit_test(test_values_below_are_counted),
 	};
 
 	return RUN_TESTS("histogram", tests);

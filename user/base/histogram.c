@@ -112,6 +112,19 @@ uint64_t hs_histogram_quantile(const struct hs_histogram *histogram, double quan
 	return histogram->max;
 }
 
+uint64_t hs_histogram_count_below(const struct hs_histogram *histogram, uint64_t value)
+{
+	uint64_t count = 0;
+
+	for (unsigned int i = 0; i < HS_HISTOGRAM_OCTAVES; i++)
+		for (unsigned int bucket = 0; histogram->octaves[i] && bucket < HS_HISTOGRAM_BUCKETS; bucket++) {
+			if (bucket_value(histogram, i, bucket) >= value)
+				return count;
+			count += histogram->octaves[i][bucket];
+		}
+	return count;
+}
+
 uint64_t hs_histogram_average(const struct hs_histogram *histogram)
 {
 	return histogram->count ? histogram->sum / histogram->count : 0;

@@ -30,6 +30,9 @@ uint64_t hs_histogram_quantile(const struct hs_histogram *histogram, double quan
 /* sum / count; 0 when there are none. */
 uint64_t hs_histogram_average(const struct hs_histogram *histogram);
 
+/* How many values are below `value`; those of its own bucket go by the bucket's middle. */
+uint64_t hs_histogram_count_below(const struct hs_histogram *histogram, uint64_t value);
+
 /* How many values lie in the octave; its values are *from to *to, both included. */
 uint64_t hs_histogram_octave(const struct hs_histogram *histogram, unsigned int octave, uint64_t *from, uint64_t *to);
 
