@@ -9,13 +9,15 @@
 #include "base/opt.h"
 
 extern const struct hs_verb cmd_mm_dirty;
-extern const struct hs_verb cmd_server_rr;
+extern const struct hs_verb cmd_server_rr, cmd_client_rr, cmd_client;
 
 /* The rows of both programs' tables; one a line. */
 /* clang-format off */
 #define HS_MIGTOOLS_VERBS \
 	&cmd_mm_dirty, \
-	&cmd_server_rr,
+	&cmd_server_rr, \
+	&cmd_client_rr, \
+	&cmd_client,
 /* clang-format on */
 
 #endif

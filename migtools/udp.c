@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "base/scoped.h"
 
-#define RECEIVE_BUFFER_BYTES (4 << 20)
+#define BUFFER_BYTES (4 << 20)
 #define NS_PER_S 1000000000
 
 static void set_option(int fd, int level, int option, int value)
@@ -30,7 +30,9 @@ static int open_socket(int family, int *out)
 		return -errno;
 	set_option(fd, SOL_SOCKET, SO_TIMESTAMPNS, 1);
 	set_option(fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
-	set_option(fd, SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES);
+	/* For what piles up while the other end, or the link, or this process stands still. */
+	set_option(fd, SOL_SOCKET, SO_RCVBUFFORCE, BUFFER_BYTES);
+	set_option(fd, SOL_SOCKET, SO_SNDBUFFORCE, BUFFER_BYTES);
 	*out = fd;
 	return 0;
 }

@@ -51,8 +51,7 @@ void hs_loop_free(struct hs_loop *loop)
 	free(loop);
 }
 
-int hs_loop_add(struct hs_loop *loop, struct hs_watch *watch, int fd, uint32_t events, hs_watch_fn on_event,
-		void *ctx)
+int hs_loop_add(struct hs_loop *loop, struct hs_watch *watch, int fd, uint32_t events, hs_watch_fn on_event, void *ctx)
 {
 	struct epoll_event event = { .events = events, .data.ptr = watch };
 
@@ -91,13 +90,22 @@ void hs_loop_close(struct hs_loop *loop, struct hs_watch *watch)
 
 int hs_loop_timer(struct hs_loop *loop, struct hs_watch *watch, uint64_t period_ns, hs_watch_fn on_tick, void *ctx)
 {
-	struct timespec period = { .tv_sec = (time_t)(period_ns / 1000000000u),
-				   .tv_nsec = (long)(period_ns % 1000000000u) };
-	struct itimerspec spec = { .it_interval = period, .it_value = period };
+	return hs_loop_timer_at(loop, watch, hs_now_ns() + period_ns, period_ns, on_tick, ctx);
+}
+
+static struct timespec to_timespec(uint64_t ns)
+{
+	return (struct timespec){ .tv_sec = (time_t)(ns / 1000000000u), .tv_nsec = (long)(ns % 1000000000u) };
+}
+
+int hs_loop_timer_at(struct hs_loop *loop, struct hs_watch *watch, uint64_t first_ns, uint64_t period_ns,
+		     hs_watch_fn on_tick, void *ctx)
+{
+	struct itimerspec spec = { .it_interval = to_timespec(period_ns), .it_value = to_timespec(first_ns) };
 	scoped(fd) int fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
 	int err;
 
-	if (fd < 0 || timerfd_settime(fd, 0, &spec, NULL) < 0)
+	if (fd < 0 || timerfd_settime(fd, TFD_TIMER_ABSTIME, &spec, NULL) < 0)
 		return hs_fail(-errno, "cannot create a timer:");
 	err = hs_loop_add(loop, watch, fd, EPOLLIN, on_tick, ctx);
 	if (err)

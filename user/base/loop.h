@@ -31,8 +31,7 @@ void hs_loop_free(struct hs_loop *loop);
 HS_SCOPED(hs_loop, struct hs_loop *, hs_loop_free)
 
 /* Watches fd (still the caller's) for `events`; the watch must stay where it is until removed. */
-int hs_loop_add(struct hs_loop *loop, struct hs_watch *watch, int fd, uint32_t events, hs_watch_fn on_event,
-		void *ctx);
+int hs_loop_add(struct hs_loop *loop, struct hs_watch *watch, int fd, uint32_t events, hs_watch_fn on_event, void *ctx);
 int hs_loop_change(struct hs_loop *loop, struct hs_watch *watch, uint32_t events);
 /* Takes the watch out; a watch that is not registered is fine. Does not close the descriptor. */
 void hs_loop_remove(struct hs_loop *loop, struct hs_watch *watch);
@@ -41,6 +40,9 @@ void hs_loop_close(struct hs_loop *loop, struct hs_watch *watch);
 
 /* A timer every `period_ns` (first after one period). The watch owns the timerfd: hs_loop_close() ends it. */
 int hs_loop_timer(struct hs_loop *loop, struct hs_watch *watch, uint64_t period_ns, hs_watch_fn on_tick, void *ctx);
+/* The same from first_ns on (BOOTTIME, not 0): ticks are due at first_ns + n * period_ns, however late one is seen. */
+int hs_loop_timer_at(struct hs_loop *loop, struct hs_watch *watch, uint64_t first_ns, uint64_t period_ns,
+		     hs_watch_fn on_tick, void *ctx);
 
 /* Calls back once when `pid` has ended (not reaped yet). The watch owns the pidfd. */
 int hs_loop_child(struct hs_loop *loop, struct hs_watch *watch, pid_t pid, hs_watch_fn on_exit, void *ctx);
