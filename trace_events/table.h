@@ -19,6 +19,16 @@ struct hs_enum {
 	unsigned int value_nr;
 };
 
+/* What a field holds. All events of events.def are of numbers; the others are of events that a trace describes itself.
+ */
+enum hs_field_kind {
+	HS_FIELD_NUMBER,
+	HS_FIELD_TEXT,	   /* `count` characters; those from the first NUL on do not count */
+	HS_FIELD_ARRAY,	   /* `count` numbers */
+	HS_FIELD_STRING,   /* dynamic: characters up to a NUL */
+	HS_FIELD_SEQUENCE, /* dynamic: numbers; at `offset` is a u16: how many */
+};
+
 struct hs_field {
 	const char *name; /* as the kernel spells it */
 	const char *doc;
@@ -27,17 +37,20 @@ struct hs_field {
 	const char *unit;	    /* "ns", "bytes", ...; NULL: a number of things, or no number */
 	bool is_signed;
 	uint16_t offset; /* from the start of the record */
-	uint16_t size;	 /* bytes: 1, 2, 4 or 8 */
+	uint16_t size;	 /* bytes of a number: 1, 2, 4 or 8 */
+	enum hs_field_kind kind;
+	uint16_t count; /* of TEXT and ARRAY */
 };
 
 struct hs_event {
 	uint16_t id;
-	uint16_t size; /* bytes of a record with its header, a multiple of 8 */
+	uint16_t size; /* bytes of a record with its header and without what is dynamic; of our own a multiple of 8 */
 	const char *system;
 	const char *name;
 	const char *doc;
 	const struct hs_field *fields;
 	unsigned int field_nr;
+	bool is_foreign; /* a trace describes it, it is not in hs_events: its id is another kernel's */
 };
 
 extern const struct hs_event hs_events[]; /* in the order of their ids */
@@ -47,7 +60,7 @@ extern const unsigned int hs_event_nr;
 const struct hs_event *hs_event_find(uint16_t id);
 const struct hs_event *hs_event_find_name(const char *name);
 
-/* The field's value, sign-extended when is_signed. `record` starts with struct hs_event_header. */
+/* The value of a NUMBER, sign-extended when is_signed. `record` starts with struct hs_event_header. */
 uint64_t hs_field_value(const struct hs_field *field, const void *record);
 
 /* The name of an enum's value, NULL when it has none. */

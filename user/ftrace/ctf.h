@@ -8,9 +8,8 @@
  * ftrace is stream class 1 in the files ftrace_cpu<N>, declared behind class 0 in the same `metadata`, on the same
  * clock. So open hs_ctf_writer for the folder first where there are BPF records (always doing so is fine), then this;
  * alone, this makes the folder and its `metadata`. CTF event ids of class 1 are the kernel's own. A record is struct
- * hs_event_header (tid is common_pid, lap has common_flags and common_preempt_count), the fields in the kernel's order
- * without padding, in place of a dynamic one its length, then the dynamic ones' contents. A machine that boots again
- * starts its clock again: that is another folder.
+ * hs_event_header (tid is common_pid, lap has common_flags and common_preempt_count) and the fields as
+ * trace/ctf_events.h says. A machine that boots again starts its clock again: that is another folder.
  *
  * To read them: hs_ctf_reader_open_all() in trace/ctf_reader.h.
  */
@@ -77,11 +76,11 @@ int hs_ftrace_set_produced(struct hs_ftrace *ftrace, uint32_t cpu, uint64_t even
 /* Valid until it is freed. */
 const struct hs_ftrace_counts *hs_ftrace_counts(const struct hs_ftrace *ftrace);
 
-/* The events with a format, in the order in which they came: NULL behind the last. */
 struct hs_ftrace_event_count {
-	const char *system, *name;
+	const char *system, *name; /* the writer's */
 	uint64_t recorded;
 };
+/* The events with a format, in the order in which they came. -ENOENT: behind the last. */
 int hs_ftrace_event_count(const struct hs_ftrace *ftrace, size_t index, struct hs_ftrace_event_count *out);
 
 void hs_ftrace_free(struct hs_ftrace *ftrace);

@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The CTF writer: collects one packet in memory, in time order, and writes it with one call at the end of its
- * CPU's file. A packet that does not reach the disk whole is cut off again, so that the file stays readable.
- * Called from one thread: the collector of that machine's records.
+ * CPU's file. Called from one thread: the collector of that machine's records.
  */
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "trace/ctf_file.h"
 #include "trace/ctf_metadata.h"
 #include "trace/ctf_writer.h"
 
@@ -32,15 +30,12 @@ static const uint8_t record_bytes[HS_EVENT_ID_NR] = {
 };
 
 struct stream {
-	int fd; /* -1 before the first packet */
-	uint64_t bytes;
-	uint64_t packets;
+	struct hs_ctf_file file;
 	uint64_t last_ts;		   /* of what is written */
 	uint64_t lost;			   /* before the records came here, as the caller last said */
 	uint64_t disk_lost;		   /* in packets that were not written */
 	uint64_t discarded;		   /* the sum, as the last packet says it */
 	uint64_t recorded[HS_EVENT_ID_NR]; /* in the file */
-	bool is_deleted;		   /* by somebody who wants no more of it: nothing is made again */
 };
 
 struct hs_ctf_writer {
@@ -69,17 +64,6 @@ static const struct hs_event_header *record_at(const struct hs_ctf_writer *write
 	return (const void *)(writer->buffer + writer->starts[index]);
 }
 
-static bool is_plain_name(const char *name)
-{
-	size_t length = strlen(name);
-
-	for (size_t i = 0; i < length; i++) {
-		if (!isalnum((unsigned char)name[i]) && !strchr("._-", name[i]))
-			return false;
-	}
-	return length > 0 && length < HS_CTF_MACHINE_BYTES;
-}
-
 static int write_metadata(struct hs_ctf_writer *writer, const char *dir)
 {
 	scoped(fd) int fd = openat(writer->dir_fd, "metadata", O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
@@ -97,20 +81,6 @@ static int write_metadata(struct hs_ctf_writer *writer, const char *dir)
 	return 0;
 }
 
-static int fill_info(struct hs_ctf_info *info, const struct hs_ctf_writer_config *config)
-{
-	if (!is_plain_name(config->machine))
-		return hs_fail(-EINVAL, "'%s' cannot name a machine: letters, digits and ._- only", config->machine);
-	strcpy(info->machine, config->machine);
-	info->clock_offset_ns = config->clock_offset_ns;
-	info->schema = HS_EVENTS_SCHEMA;
-	if (getrandom(info->uuid, sizeof(info->uuid), 0) != sizeof(info->uuid))
-		return hs_fail(-errno, "no random number for the trace's UUID:");
-	info->uuid[6] = (info->uuid[6] & 0x0f) | 0x40; /* RFC 4122: version 4, random */
-	info->uuid[8] = (info->uuid[8] & 0x3f) | 0x80;
-	return 0;
-}
-
 int hs_ctf_writer_open(const struct hs_ctf_writer_config *config, struct hs_ctf_writer **out)
 {
 	scoped(hs_ctf_writer) struct hs_ctf_writer *writer = calloc(1, sizeof(*writer));
@@ -124,7 +94,7 @@ int hs_ctf_writer_open(const struct hs_ctf_writer_config *config, struct hs_ctf_
 	writer->starts = malloc(RECORDS_MAX * sizeof(*writer->starts));
 	if (!writer->buffer || !writer->starts)
 		return -ENOMEM;
-	err = fill_info(&writer->info, config);
+	err = hs_ctf_info_init(&writer->info, config->machine, HS_CTF_CLOCK, config->clock_offset_ns);
 	if (err)
 		return err;
 	if (mkdir(config->dir, 0755) && errno != EEXIST)
@@ -145,8 +115,10 @@ static int grow_streams(struct hs_ctf_writer *writer, uint32_t stream_nr)
 
 	if (!streams)
 		return -ENOMEM;
-	for (uint32_t i = writer->stream_nr; i < stream_nr; i++)
-		streams[i] = (struct stream){ .fd = -1, .last_ts = writer->start_ns };
+	for (uint32_t i = writer->stream_nr; i < stream_nr; i++) {
+		streams[i] = (struct stream){ .last_ts = writer->start_ns };
+		hs_ctf_file_init(&streams[i].file, writer->dir_fd, "cpu", i);
+	}
 	writer->streams = streams;
 	writer->stream_nr = stream_nr;
 	return 0;
@@ -172,47 +144,6 @@ int hs_ctf_writer_begin(struct hs_ctf_writer *writer, uint32_t cpu)
 	return 0;
 }
 
-static int open_stream(struct hs_ctf_writer *writer)
-{
-	char name[16];
-
-	if (writer->stream->is_deleted)
-		return -ENOENT;
-	snprintf(name, sizeof(name), "cpu%u", writer->cpu);
-	writer->stream->fd = openat(writer->dir_fd, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
-	return writer->stream->fd < 0 ? -errno : 0;
-}
-
-static int write_all(int fd, const uint8_t *bytes, size_t byte_nr, uint64_t offset)
-{
-	while (byte_nr) {
-		ssize_t written = pwrite(fd, bytes, byte_nr, offset);
-
-		if (written < 0 && errno == EINTR)
-			continue;
-		if (written <= 0)
-			return written ? -errno : -ENOSPC;
-		bytes += written;
-		byte_nr -= written;
-		offset += written;
-	}
-	return 0;
-}
-
-/* Writes the first `used` bytes of the buffer as a packet, or leaves the file as it was. */
-static int put_packet(struct hs_ctf_writer *writer, uint32_t used)
-{
-	struct stream *stream = writer->stream;
-	int err = stream->fd < 0 ? open_stream(writer) : 0;
-
-	if (err)
-		return err;
-	err = write_all(stream->fd, writer->buffer, used, stream->bytes);
-	if (err && ftruncate(stream->fd, stream->bytes))
-		hs_dbg("cannot cut off a torn packet of CPU %u", writer->cpu);
-	return err;
-}
-
 static void say_once(struct hs_ctf_writer *writer, int err)
 {
 	if (!writer->write_failed)
@@ -233,9 +164,7 @@ static void packet_failed(struct hs_ctf_writer *writer, uint32_t record_nr, int 
 /* What is written into a deleted file is gone with it: then all that was recorded there is lost. */
 static void check_deleted(struct hs_ctf_writer *writer, struct stream *stream)
 {
-	struct stat status;
-
-	if (stream->fd < 0 || (!fstat(stream->fd, &status) && status.st_nlink))
+	if (!hs_ctf_file_was_deleted(&stream->file))
 		return;
 	say_once(writer, -ENOENT);
 	for (uint16_t id = 0; id < HS_EVENT_ID_NR; id++) {
@@ -244,31 +173,7 @@ static void check_deleted(struct hs_ctf_writer *writer, struct stream *stream)
 		stream->disk_lost += stream->recorded[id];
 		stream->recorded[id] = 0;
 	}
-	writer->counts.bytes -= stream->bytes;
-	close(stream->fd);
-	stream->fd = -1;
-	stream->is_deleted = true;
-}
-
-/* An empty packet that says 0 lost: viewers count losses between two packets, so the first loss needs one before it. */
-static int put_first_packet(struct hs_ctf_writer *writer, const struct hs_ctf_packet *next)
-{
-	struct hs_ctf_packet packet = *next;
-	int err;
-
-	if (writer->start_ns)
-		packet.timestamp_begin = writer->start_ns;
-	packet.timestamp_end = packet.timestamp_begin;
-	packet.content_bits = packet.packet_bits = sizeof(packet) * 8ull;
-	packet.events_discarded = 0;
-	memcpy(writer->buffer, &packet, sizeof(packet));
-	err = put_packet(writer, sizeof(packet));
-	if (err)
-		return err;
-	writer->stream->bytes += sizeof(packet);
-	writer->stream->packets++;
-	writer->counts.bytes += sizeof(packet);
-	return 0;
+	writer->counts.bytes -= stream->file.bytes;
 }
 
 /* Writes the first `record_nr` records, which take the first `used` bytes and are those of by_id. */
@@ -282,17 +187,19 @@ static int flush(struct hs_ctf_writer *writer, uint32_t record_nr, uint32_t used
 		.content_bits = used * 8ull,
 		.packet_bits = used * 8ull,
 		.events_discarded = stream->lost + stream->disk_lost,
-		.packet_seq_num = stream->packets,
 		.cpu_id = writer->cpu,
 	};
-	int err;
+	uint64_t bytes_before = stream->file.bytes;
+	int err = 0;
 
 	memcpy(packet.uuid, writer->info.uuid, sizeof(packet.uuid));
-	err = stream->packets || !packet.events_discarded ? 0 : put_first_packet(writer, &packet);
-	packet.packet_seq_num = stream->packets;
+	if (!stream->file.packets && packet.events_discarded)
+		err = hs_ctf_file_put_first(&stream->file, &packet, writer->start_ns);
+	packet.packet_seq_num = stream->file.packets;
 	memcpy(writer->buffer, &packet, sizeof(packet));
 	if (!err)
-		err = put_packet(writer, used);
+		err = hs_ctf_file_put(&stream->file, writer->buffer, used);
+	writer->counts.bytes += stream->file.bytes - bytes_before;
 	if (err) {
 		packet_failed(writer, record_nr, err);
 		return err;
@@ -301,11 +208,8 @@ static int flush(struct hs_ctf_writer *writer, uint32_t record_nr, uint32_t used
 		writer->counts.recorded[id] += writer->by_id[id];
 		stream->recorded[id] += writer->by_id[id];
 	}
-	stream->bytes += used;
-	stream->packets++;
 	stream->last_ts = packet.timestamp_end;
 	stream->discarded = packet.events_discarded;
-	writer->counts.bytes += used;
 	return 0;
 }
 
@@ -426,17 +330,17 @@ int hs_ctf_writer_end(struct hs_ctf_writer *writer, uint64_t lost)
 
 uint64_t hs_ctf_writer_stream_bytes(const struct hs_ctf_writer *writer)
 {
-	return writer->stream->bytes;
+	return writer->stream->file.bytes;
 }
 
 uint64_t hs_ctf_writer_bytes_after(const struct hs_ctf_writer *writer, uint64_t lost)
 {
 	const struct stream *stream = writer->stream;
-	bool has_first = !stream->packets && lost + stream->disk_lost;
+	bool has_first = !stream->file.packets && lost + stream->disk_lost;
 
 	if (!is_worth_writing(writer, lost))
-		return stream->bytes;
-	return stream->bytes + (has_first ? sizeof(struct hs_ctf_packet) : 0) + writer->used;
+		return stream->file.bytes;
+	return stream->file.bytes + (has_first ? sizeof(struct hs_ctf_packet) : 0) + writer->used;
 }
 
 uint64_t hs_ctf_writer_disk_lost(const struct hs_ctf_writer *writer, uint32_t cpu)
@@ -453,10 +357,8 @@ void hs_ctf_writer_free(struct hs_ctf_writer *writer)
 {
 	if (!writer)
 		return;
-	for (uint32_t i = 0; i < writer->stream_nr; i++) {
-		if (writer->streams[i].fd >= 0)
-			close(writer->streams[i].fd);
-	}
+	for (uint32_t i = 0; i < writer->stream_nr; i++)
+		hs_ctf_file_close(&writer->streams[i].file);
 	if (writer->dir_fd >= 0)
 		close(writer->dir_fd);
 	free(writer->streams);
