@@ -2,13 +2,16 @@
 /*
  * Helpers of the lab tests, linked into each of them.
  */
+#include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/scoped.h"
+#include "capture/tracefs.h"
 #include "tests/lab/lab.h"
 
 #define COMPLAINTS_SHOWN 3
@@ -69,7 +72,7 @@ static int remove_entry(const char *path, const struct stat *status, int type, s
 
 int lab_done(void)
 {
-	if (folder[0])
+	if (folder[0] && !getenv("KEEP"))
 		nftw(folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
 	printf("1..%u\n", test_nr);
 	return failed_nr ? 1 : 0;
@@ -153,4 +156,33 @@ bool lab_babeltrace(const char *trace, struct lab_trace_counts *counts)
 	counts->complaints = count_lines(errors);
 	lab_ok(status == 0, "babeltrace2 reads %s to its end", trace);
 	return true;
+}
+
+bool lab_tracer_write(const struct lab_tracer *tracer, const char *file, const char *value)
+{
+	scoped(fd) int fd = openat(tracer->fd, file, O_WRONLY | O_CLOEXEC);
+
+	return fd >= 0 && write(fd, value, strlen(value)) == (ssize_t)strlen(value);
+}
+
+bool lab_tracer_open(struct lab_tracer *tracer)
+{
+	*tracer = (struct lab_tracer){ .tracefs_fd = hs_tracefs_open(), .fd = -1 };
+	snprintf(tracer->path, sizeof(tracer->path), "instances/hsbpf-test-%d", getpid());
+	if (tracer->tracefs_fd < 0 || mkdirat(tracer->tracefs_fd, tracer->path, 0700))
+		return false;
+	tracer->fd = openat(tracer->tracefs_fd, tracer->path, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+	return lab_tracer_write(tracer, "options/fields", "1") && lab_tracer_write(tracer, "trace_clock", "boot");
+}
+
+void lab_tracer_close(struct lab_tracer *tracer)
+{
+	if (tracer->fd >= 0) {
+		lab_tracer_write(tracer, "events/enable", "0");
+		close(tracer->fd);
+	}
+	if (tracer->tracefs_fd >= 0) {
+		unlinkat(tracer->tracefs_fd, tracer->path, AT_REMOVEDIR);
+		close(tracer->tracefs_fd);
+	}
 }

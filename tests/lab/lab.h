@@ -38,4 +38,16 @@ struct lab_trace_counts {
 /* Counts what babeltrace2 prints of the trace. False when there is no babeltrace2 (skipped: said). */
 bool lab_babeltrace(const char *trace, struct lab_trace_counts *counts);
 
+/* The kernel's own tracing, in an instance of this test: nobody else's tracing is touched. */
+struct lab_tracer {
+	int tracefs_fd, fd; /* fd: the instance */
+	char path[64];	    /* of it in tracefs */
+};
+
+/* Its clock is boot, its text has fields by name. False: this kernel cannot (Linux 6.4 and later can). */
+bool lab_tracer_open(struct lab_tracer *tracer);
+bool lab_tracer_write(const struct lab_tracer *tracer, const char *file, const char *value);
+/* Also after an open that failed. */
+void lab_tracer_close(struct lab_tracer *tracer);
+
 #endif

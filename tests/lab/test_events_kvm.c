@@ -15,7 +15,6 @@
 #include <unistd.h>
 
 #include "capture/capture.h"
-#include "capture/tracefs.h"
 #include "tests/lab/lab.h"
 #include "trace/ctf_reader.h"
 
@@ -51,49 +50,15 @@ static const uint16_t must_happen[] = {
 
 /* ---- the kernel's own tracing ---- */
 
-struct tracer {
-	int tracefs_fd, fd; /* fd: our instance */
-	char path[64];
-};
-
-static bool tracer_write(const struct tracer *tracer, const char *file, const char *value)
-{
-	scoped(fd) int fd = openat(tracer->fd, file, O_WRONLY | O_CLOEXEC);
-
-	return fd >= 0 && write(fd, value, strlen(value)) == (ssize_t)strlen(value);
-}
-
-static bool tracer_open(struct tracer *tracer)
-{
-	*tracer = (struct tracer){ .tracefs_fd = hs_tracefs_open(), .fd = -1 };
-	snprintf(tracer->path, sizeof(tracer->path), "instances/hsbpf-test-%d", getpid());
-	if (tracer->tracefs_fd < 0 || mkdirat(tracer->tracefs_fd, tracer->path, 0700))
-		return false;
-	tracer->fd = openat(tracer->tracefs_fd, tracer->path, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
-	return tracer_write(tracer, "options/fields", "1") && tracer_write(tracer, "trace_clock", "boot") &&
-	       tracer_write(tracer, "buffer_size_kb", "8192");
-}
-
 /* KVM events of that thread, and every change of thread. */
-static bool tracer_start(const struct tracer *tracer, pid_t pid)
+static bool tracer_start(const struct lab_tracer *tracer, pid_t pid)
 {
 	char mine[32];
 
 	snprintf(mine, sizeof(mine), "common_pid == %d", pid);
-	return tracer_write(tracer, "events/kvm/filter", mine) && tracer_write(tracer, "events/kvm/enable", "1") &&
-	       tracer_write(tracer, "events/sched/sched_switch/enable", "1");
-}
-
-static void tracer_close(struct tracer *tracer)
-{
-	if (tracer->fd >= 0) {
-		tracer_write(tracer, "events/enable", "0");
-		close(tracer->fd);
-	}
-	if (tracer->tracefs_fd >= 0) {
-		unlinkat(tracer->tracefs_fd, tracer->path, AT_REMOVEDIR);
-		close(tracer->tracefs_fd);
-	}
+	return lab_tracer_write(tracer, "events/kvm/filter", mine) &&
+	       lab_tracer_write(tracer, "events/kvm/enable", "1") &&
+	       lab_tracer_write(tracer, "events/sched/sched_switch/enable", "1");
 }
 
 /* The lines of one event, in order; "...: kvm_pio: port=0x80 (128) ...". */
@@ -109,7 +74,7 @@ static void lines_free(struct lines *lines)
 	lines->nr = 0;
 }
 
-static bool tracer_read(const struct tracer *tracer, const char *event, pid_t pid, struct lines *lines)
+static bool tracer_read(const struct lab_tracer *tracer, const char *event, pid_t pid, struct lines *lines)
 {
 	scoped(mem) char *line = NULL;
 	char middle[80], changed[32];
@@ -266,7 +231,7 @@ static bool is_certain(uint16_t id)
 }
 
 /* False: it happens neither here nor there. */
-static bool compare(const struct tracer *tracer, pid_t pid, const struct hs_event *event)
+static bool compare(const struct lab_tracer *tracer, pid_t pid, const struct hs_event *event)
 {
 	static const struct record *found[EVENT_LINES_MAX];
 	static struct lines lines;
@@ -342,7 +307,7 @@ static int open_capture(const char *trace, struct hs_capture **capture)
 }
 
 /* Tracing starts first and ends last, so that whatever is recorded is traced too. */
-static void test_events_are_the_kernels(const struct tracer *tracer)
+static void test_events_are_the_kernels(const struct lab_tracer *tracer)
 {
 	scoped(hs_capture) struct hs_capture *capture = NULL;
 	char trace[128], absent[sizeof("kvm_nested_vmexit_inject, ") * HS_EVENT_ID_NR];
@@ -394,7 +359,7 @@ static void test_every_event_is_attached_or_explained(void)
 
 int main(int argc, char **argv)
 {
-	struct tracer tracer;
+	struct lab_tracer tracer;
 	int gate, status;
 	pid_t pid;
 
@@ -412,10 +377,10 @@ int main(int argc, char **argv)
 	if (!WIFEXITED(status) || WEXITSTATUS(status))
 		return lab_skip_all("KVM cannot run kvmguest here (see above)");
 	test_every_event_is_attached_or_explained();
-	if (tracer_open(&tracer))
+	if (lab_tracer_open(&tracer) && lab_tracer_write(&tracer, "buffer_size_kb", "8192"))
 		test_events_are_the_kernels(&tracer);
 	else
 		lab_skip("events are the kernel's", "tracefs has no fields option here: %s", strerror(errno));
-	tracer_close(&tracer);
+	lab_tracer_close(&tracer);
 	return lab_done();
 }

@@ -54,7 +54,8 @@ struct hs_ftrace {
 	/* The open packet. */
 	struct stream *stream;
 	uint8_t *buffer; /* with room for the header in front */
-	size_t used;
+	size_t used;	 /* a multiple of 8 */
+	size_t content;	 /* without what fills up the last record */
 	uint32_t cpu;
 	uint32_t event_nr;
 	uint64_t begin_ts;
@@ -298,7 +299,7 @@ static int begin_stream(struct hs_ftrace *ftrace, uint32_t cpu)
 	}
 	ftrace->cpu = cpu;
 	ftrace->stream = &ftrace->streams[cpu];
-	ftrace->used = sizeof(struct hs_ctf_packet);
+	ftrace->used = ftrace->content = sizeof(struct hs_ctf_packet);
 	ftrace->event_nr = 0;
 	return 0;
 }
@@ -353,7 +354,7 @@ static int put_packet(struct hs_ftrace *ftrace)
 		.stream_id = HS_CTF_FTRACE_STREAM,
 		.timestamp_begin = ftrace->event_nr ? ftrace->begin_ts : stream->last_ts,
 		.timestamp_end = stream->last_ts,
-		.content_bits = ftrace->used * 8ull,
+		.content_bits = ftrace->content * 8ull,
 		.packet_bits = ftrace->used * 8ull,
 		.events_discarded = discarded(stream),
 		.cpu_id = ftrace->cpu,
@@ -396,7 +397,7 @@ static int flush(struct hs_ftrace *ftrace)
 		ftrace->by_event[i] = 0;
 	}
 	ftrace->event_nr = 0;
-	ftrace->used = sizeof(struct hs_ctf_packet);
+	ftrace->used = ftrace->content = sizeof(struct hs_ctf_packet);
 	return err;
 }
 
@@ -441,7 +442,9 @@ static void add_event(struct hs_ftrace *ftrace, const struct hs_ftrace_raw *raw)
 		ftrace->begin_ts = ts;
 	ftrace->by_event[index - 1]++;
 	ftrace->stream->last_ts = ts;
-	ftrace->used += bytes;
+	ftrace->content = ftrace->used + bytes;
+	for (ftrace->used = ftrace->content; ftrace->used % 8;)
+		ftrace->buffer[ftrace->used++] = 0;
 }
 
 /* 0 or -errno of writing. */

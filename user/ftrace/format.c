@@ -499,7 +499,5 @@ size_t hs_ftrace_format_encode(const struct hs_ftrace_format *format, const void
 		memcpy(record + format->runs[i].to, raw + format->runs[i].from, format->runs[i].bytes);
 	if (format->dynamic_nr)
 		used = put_dynamic(format, raw, bytes, record, used);
-	while (used % 8)
-		record[used++] = 0;
 	return used;
 }

@@ -30,7 +30,7 @@ uint16_t hs_ftrace_raw_id(const void *raw);
 
 /*
  * Writes the record with that time to `record`, which is 8-aligned and has room for HS_FTRACE_RECORD_BYTES_MAX(bytes).
- * Its bytes, a multiple of 8; 0: the event does not fit its format.
+ * Its bytes; 0: the event does not fit its format.
  */
 size_t hs_ftrace_format_encode(const struct hs_ftrace_format *format, const void *raw, size_t bytes, uint64_t ts,
 			       void *record);

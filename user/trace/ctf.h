@@ -21,7 +21,7 @@ struct hs_ctf_packet {
 	uint64_t timestamp_begin;
 	uint64_t timestamp_end;
 	uint64_t content_bits;	   /* this header and the records */
-	uint64_t packet_bits;	   /* the same: there is no padding */
+	uint64_t packet_bits;	   /* the same, up to a multiple of 64 */
 	uint64_t events_discarded; /* since the stream began */
 	uint64_t packet_seq_num;
 	uint32_t cpu_id;

@@ -1,0 +1,353 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * This kernel's own ftrace pages as a CTF trace: event by event and field by field what the kernel prints of them,
+ * with babeltrace2 between; a million events, rings that overrun, and large pages, counted by the ring. Needs root. All
+ * in an instance of tracefs that nobody else uses.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "ftrace/ctf.h"
+#include "tests/lab/lab.h"
+#include "timeline/clock.h"
+
+#define CPUS_MAX 1024
+#define PAGES_BYTES (1u << 20)
+
+/* One instance, and what is made of its pages. */
+struct taking {
+	struct lab_tracer tracer;
+	struct hs_ftrace *ftrace;
+	char trace[128];
+	long cpu_nr;
+	int raw_fds[CPUS_MAX];
+	uint8_t *pages;
+};
+
+static bool read_text(const struct lab_tracer *tracer, const char *file, char **text, size_t *bytes)
+{
+	scoped(mem) char *path = hs_format("/proc/self/fd/%d/%s", tracer->fd, file);
+
+	return path && !hs_read_file(path, 64u << 20, text, bytes);
+}
+
+/* Gives one event's format; `event` is "sched/sched_switch". */
+static int add_format(struct taking *taking, const char *event)
+{
+	scoped(mem) char *file = hs_format("events/%s/format", event), *text = NULL;
+	scoped(mem) char *system = strndup(event, strcspn(event, "/"));
+	size_t bytes;
+
+	/* ftrace's own are there in the root only. */
+	if (!read_text(&taking->tracer, file, &text, &bytes)) {
+		struct lab_tracer root = { .fd = taking->tracer.tracefs_fd };
+
+		if (!read_text(&root, file, &text, &bytes))
+			return -ENOENT;
+	}
+	return hs_ftrace_add_format(taking->ftrace, system, text, bytes);
+}
+
+static bool start(struct taking *taking, const char *name, const char *const *events, const char *buffer_kb)
+{
+	struct hs_ftrace_config config = { .dir = taking->trace, .machine = "l1", .clock = "boot" };
+	struct hs_clock_sample now;
+	scoped(mem) char *header = NULL;
+	size_t bytes;
+	bool good = lab_tracer_open(&taking->tracer) && lab_tracer_write(&taking->tracer, "buffer_size_kb", buffer_kb);
+
+	snprintf(taking->trace, sizeof(taking->trace), "%s/%s", lab_folder(), name);
+	hs_clock_sample_take(&now);
+	config.start_ns = now.boot_ns;
+	taking->cpu_nr = sysconf(_SC_NPROCESSORS_CONF);
+	taking->pages = malloc(PAGES_BYTES);
+	good = good && taking->pages && taking->cpu_nr <= CPUS_MAX && !hs_ftrace_open(&config, &taking->ftrace) &&
+	       read_text(&taking->tracer, "events/header_page", &header, &bytes) &&
+	       !hs_ftrace_set_header_page(taking->ftrace, header, bytes);
+	for (; good && *events; events++)
+		good = !add_format(taking, *events);
+	for (long i = 0; good && i < taking->cpu_nr; i++) {
+		scoped(mem) char *raw = hs_format("per_cpu/cpu%ld/trace_pipe_raw", i);
+
+		taking->raw_fds[i] = openat(taking->tracer.fd, raw, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+		good = taking->raw_fds[i] >= 0;
+	}
+	return lab_ok(good, "%s: this kernel's tracing starts", name);
+}
+
+static bool enable(const struct taking *taking, const char *const *events)
+{
+	bool good = true;
+
+	for (; good && *events; events++) {
+		scoped(mem) char *file = hs_format("events/%s/enable", *events);
+
+		good = lab_tracer_write(&taking->tracer, file, "1");
+	}
+	return good;
+}
+
+/* What the rings have now, of whole pages only unless tracing is off. */
+static bool take_pages(struct taking *taking)
+{
+	uint32_t page_bytes = hs_ftrace_page_bytes(taking->ftrace);
+	bool good = true;
+
+	for (long i = 0; i < taking->cpu_nr; i++) {
+		ssize_t got;
+
+		while ((got = read(taking->raw_fds[i], taking->pages, page_bytes)) > 0)
+			good &= !hs_ftrace_add_pages(taking->ftrace, (uint32_t)i, taking->pages, page_bytes);
+	}
+	return good;
+}
+
+/* per_cpu/cpuN/stats: one of its numbers. */
+static uint64_t stat_of(const char *text, const char *name)
+{
+	scoped(mem) char *line = hs_format("\n%s: ", name);
+	const char *at = strncmp(text, line + 1, strlen(line) - 1) ? strstr(text, line) : text - 1;
+
+	return at ? strtoull(at + strlen(line), NULL, 10) : 0;
+}
+
+/* Ends it: the counts, and what the rings say was produced. */
+static uint64_t finish(struct taking *taking, struct hs_ftrace_counts *counts)
+{
+	uint64_t all = 0;
+
+	lab_tracer_write(&taking->tracer, "tracing_on", "0");
+	lab_ok(take_pages(taking), "all pages are written");
+	for (long i = 0; i < taking->cpu_nr; i++) {
+		scoped(mem) char *file = hs_format("per_cpu/cpu%ld/stats", i), *text = NULL;
+		uint64_t produced;
+
+		if (!read_text(&taking->tracer, file, &text, NULL))
+			continue;
+		produced = stat_of(text, "entries") + stat_of(text, "overrun") + stat_of(text, "dropped events") +
+			   stat_of(text, "read events");
+		hs_ftrace_set_produced(taking->ftrace, (uint32_t)i, produced);
+		all += produced;
+		close(taking->raw_fds[i]);
+	}
+	*counts = *hs_ftrace_counts(taking->ftrace);
+	hs_ftrace_free(taking->ftrace);
+	free(taking->pages);
+	lab_tracer_close(&taking->tracer);
+	return all;
+}
+
+static int shell(const char *command)
+{
+	int status = system(command);
+
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 255;
+}
+
+/* The first number that a command prints. */
+static uint64_t number_of(const char *format, const char *trace)
+{
+	char command[512];
+	uint64_t number = UINT64_MAX;
+	FILE *pipe;
+
+	snprintf(command, sizeof(command), format, trace, trace, trace);
+	pipe = popen(command, "r");
+	if (!pipe)
+		return number;
+	if (fscanf(pipe, "%lu", &number) != 1)
+		number = UINT64_MAX;
+	pclose(pipe);
+	return number;
+}
+
+/* ---- every field ---- */
+
+static void work(void)
+{
+	char big[1800];
+	FILE *file;
+
+	shell("for i in 1 2 3 4 5; do ls /proc/self >/dev/null; cat /dev/null | wc -c >/dev/null; done");
+	shell("! build/tests/bench/kvmgen 500 >/dev/null 2>&1");
+	file = fopen("/nonexistent/\"quoted\" name, with = and }", "r");
+	if (file)
+		fclose(file);
+	memset(big, 'x', sizeof(big) - 1);
+	big[sizeof(big) - 1] = '\0';
+	file = fopen(big, "r");
+	if (file)
+		fclose(file);
+}
+
+static void test_events_are_what_the_kernel_prints(void)
+{
+	static const char *const events[] = { "sched/sched_switch",
+					      "sched/sched_waking",
+					      "sched/sched_process_exec",
+					      "sched/sched_process_fork",
+					      "sched/sched_process_exit",
+					      "raw_syscalls/sys_enter",
+					      "raw_syscalls/sys_exit",
+					      "syscalls/sys_enter_openat",
+					      "syscalls/sys_exit_openat",
+					      "irq/softirq_entry",
+					      "irq/softirq_exit",
+					      "timer/hrtimer_start",
+					      "timer/timer_start",
+					      "signal/signal_generate",
+					      "signal/signal_deliver",
+					      "task/task_newtask",
+					      "kmem/kmalloc",
+					      "kvm/kvm_pio",
+					      "kvm/kvm_emulate_insn",
+					      "kvm/kvm_userspace_exit",
+					      "kvm/kvm_fpu",
+					      NULL };
+	struct taking taking = { 0 };
+	struct hs_ftrace_counts counts;
+	scoped(mem) char *text = NULL, *path = NULL;
+	uint64_t produced, events_agreed = 0, fields_agreed = 0;
+	char command[512];
+	size_t bytes = 0;
+	FILE *pipe;
+
+	if (!start(&taking, "fields", events, "16384"))
+		return;
+	lab_ok(enable(&taking, events), "%zu events are switched on", HS_ARRAY_SIZE(events) - 1);
+	work();
+	lab_tracer_write(&taking.tracer, "tracing_on", "0");
+	path = hs_format("%s.txt", taking.trace);
+	lab_ok(read_text(&taking.tracer, "trace", &text, &bytes) && !hs_write_file_atomic(path, text, bytes),
+	       "the kernel prints its events");
+	produced = finish(&taking, &counts);
+	lab_equal(counts.recorded, produced, "all events that the rings had are recorded");
+	lab_equal(counts.lost + counts.clamped + counts.damaged_pages, 0, "nothing is lost, clamped or damaged");
+	snprintf(command, sizeof(command), "babeltrace2 --clock-cycles --no-delta %s >%s.bt 2>%s.err", taking.trace,
+		 taking.trace, taking.trace);
+	lab_equal((uint64_t)shell(command), 0, "babeltrace2 reads the trace to its end");
+	lab_equal(number_of("wc -l <%s.err", taking.trace), 0, "without a warning");
+	snprintf(command, sizeof(command), "tests/lab/ftrace_agrees.py %s.txt %s.bt", taking.trace, taking.trace);
+	pipe = popen(command, "r");
+	if (pipe && fscanf(pipe, "%lu %lu", &events_agreed, &fields_agreed) != 2 && getline(&text, &bytes, pipe) > 0)
+		printf("# %s", text);
+	while (pipe && getline(&text, &bytes, pipe) > 1)
+		printf("# %s", text);
+	if (pipe)
+		pclose(pipe);
+	lab_equal(events_agreed, produced, "every event agrees in CPU, time, thread, name");
+	lab_ok(fields_agreed > produced, "and in the fields (%lu of them)", fields_agreed);
+}
+
+/* ---- counts ---- */
+
+static const char *const calls_events[] = { "raw_syscalls/sys_enter", "raw_syscalls/sys_exit", NULL };
+
+/* A child that makes 2 * `calls` events and nothing else that the filter lets through. */
+static pid_t start_calls(struct taking *taking, unsigned int calls)
+{
+	char filter[64], go;
+	int pipe_fds[2];
+	pid_t pid;
+
+	if (pipe(pipe_fds))
+		return -1;
+	pid = fork();
+	if (!pid) {
+		if (read(pipe_fds[0], &go, 1) == 1)
+			for (unsigned int i = 0; i < calls; i++)
+				syscall(SYS_getppid);
+		_exit(0);
+	}
+	snprintf(filter, sizeof(filter), "common_pid == %d && id == %d", pid, (int)SYS_getppid);
+	lab_ok(lab_tracer_write(&taking->tracer, "events/raw_syscalls/filter", filter) &&
+		       enable(taking, calls_events) && write(pipe_fds[1], "g", 1) == 1,
+	       "%u system calls are made", calls);
+	close(pipe_fds[0]);
+	close(pipe_fds[1]);
+	return pid;
+}
+
+static void test_a_million_events_are_all_there(void)
+{
+	struct taking taking = { 0 };
+	struct hs_ftrace_counts counts;
+	bool taken = true;
+	pid_t pid;
+
+	if (!start(&taking, "million", calls_events, "65536"))
+		return;
+	pid = start_calls(&taking, 500000);
+	while (waitpid(pid, NULL, WNOHANG) == 0)
+		taken &= take_pages(&taking);
+	lab_ok(taken, "pages are taken while it goes on");
+	lab_equal(finish(&taking, &counts), 1000000, "the rings counted a million events");
+	lab_equal(counts.recorded, 1000000, "as many are recorded");
+	lab_equal(counts.lost + counts.clamped + counts.damaged_pages + counts.unknown_losses, 0, "none is lost");
+	lab_equal(number_of("babeltrace2 -o dummy %s 2>&1 | wc -l", taking.trace), 0, "babeltrace2 has no complaint");
+	lab_equal(number_of("babeltrace2 %s | grep -c 'sys_e[nx]'", taking.trace), 1000000, "and counts a million");
+}
+
+static void test_overrun_rings_say_what_they_lost(const char *name, const char *page_kb, bool while_it_runs)
+{
+	struct taking taking = { 0 };
+	struct hs_ftrace_counts counts;
+	bool good = true;
+	pid_t pid;
+
+	if (!start(&taking, name, calls_events, "256"))
+		return;
+	if (page_kb) {
+		scoped(mem) char *header = NULL;
+		size_t bytes;
+
+		if (!lab_tracer_write(&taking.tracer, "buffer_subbuf_size_kb", page_kb)) {
+			lab_skip("pages of another size", "this kernel has one size only (Linux 6.8 and later)");
+			finish(&taking, &counts);
+			return;
+		}
+		good = read_text(&taking.tracer, "events/header_page", &header, &bytes) &&
+		       !hs_ftrace_set_header_page(taking.ftrace, header, bytes);
+		lab_equal(good ? hs_ftrace_page_bytes(taking.ftrace) : 0, 1024 * strtoul(page_kb, NULL, 10),
+			  "pages of %s KiB", page_kb);
+	}
+	pid = start_calls(&taking, 100000);
+	if (while_it_runs)
+		take_pages(&taking); /* what was read before a loss, what was lost, what was read behind it */
+	waitpid(pid, NULL, 0);
+	lab_equal(finish(&taking, &counts), 200000, "the rings counted all events");
+	lab_ok(counts.lost > 0, "%s: some were lost (%lu)", name, counts.lost);
+	lab_equal(counts.recorded + counts.lost, 200000, "recorded and lost are all there were");
+	lab_equal(counts.damaged_pages + counts.damaged_events + counts.no_format, 0, "nothing was damaged");
+	lab_equal(number_of("babeltrace2 %s 2>/dev/null | grep -c 'sys_e[nx]'", taking.trace), counts.recorded,
+		  "babeltrace2 counts those recorded");
+	lab_equal(number_of("babeltrace2 %s 2>&1 >/dev/null | grep -oE 'discarded [0-9]+ event' | "
+			    "awk '{sum += $2} END {print sum + 0}'",
+			    taking.trace),
+		  counts.lost, "and those lost");
+}
+
+int main(void)
+{
+	struct lab_tracer tracer;
+	bool can = !geteuid() && lab_tracer_open(&tracer);
+
+	if (!geteuid())
+		lab_tracer_close(&tracer);
+	if (!can)
+		return lab_skip_all("needs root and a tracefs that prints fields by name (Linux 6.4 and later)");
+	test_events_are_what_the_kernel_prints();
+	test_a_million_events_are_all_there();
+	test_overrun_rings_say_what_they_lost("overrun", NULL, false);
+	test_overrun_rings_say_what_they_lost("overrun-read", NULL, true);
+	test_overrun_rings_say_what_they_lost("pages-8", "8", false);
+	test_overrun_rings_say_what_they_lost("pages-64", "64", false);
+	return lab_done();
+}
