@@ -17,6 +17,7 @@
 #include "ftrace/ctf.h"
 #include "tests/lab/lab.h"
 #include "timeline/clock.h"
+#include "trace/ctf_reader.h"
 
 #define CPUS_MAX 1024
 #define PAGES_BYTES (1u << 20)
@@ -168,6 +169,22 @@ static uint64_t number_of(const char *format, const char *trace)
 	return number;
 }
 
+/* What our own reader finds: events, and those lost. */
+static uint64_t count_read(const char *trace, uint64_t *lost)
+{
+	scoped(hs_ctf_reader) struct hs_ctf_reader *reader = NULL;
+	struct hs_ctf_record record;
+	uint64_t count = 0;
+
+	*lost = 0;
+	if (hs_ctf_reader_open_all(trace, &reader))
+		return UINT64_MAX;
+	while (hs_ctf_reader_next(reader, &record) > 0)
+		count += record.event->is_foreign;
+	*lost = hs_ctf_reader_counts(reader)->discarded;
+	return count;
+}
+
 /* ---- every field ---- */
 
 static void work(void)
@@ -214,7 +231,7 @@ static void test_events_are_what_the_kernel_prints(void)
 	struct taking taking = { 0 };
 	struct hs_ftrace_counts counts;
 	scoped(mem) char *text = NULL, *path = NULL;
-	uint64_t produced, events_agreed = 0, fields_agreed = 0;
+	uint64_t produced, lost, events_agreed = 0, fields_agreed = 0;
 	char command[512];
 	size_t bytes = 0;
 	FILE *pipe;
@@ -230,6 +247,7 @@ static void test_events_are_what_the_kernel_prints(void)
 	produced = finish(&taking, &counts);
 	lab_equal(counts.recorded, produced, "all events that the rings had are recorded");
 	lab_equal(counts.lost + counts.clamped + counts.damaged_pages, 0, "nothing is lost, clamped or damaged");
+	lab_equal(count_read(taking.trace, &lost), produced, "and read back");
 	snprintf(command, sizeof(command), "babeltrace2 --clock-cycles --no-delta %s >%s.bt 2>%s.err", taking.trace,
 		 taking.trace, taking.trace);
 	lab_equal((uint64_t)shell(command), 0, "babeltrace2 reads the trace to its end");
@@ -299,6 +317,7 @@ static void test_overrun_rings_say_what_they_lost(const char *name, const char *
 {
 	struct taking taking = { 0 };
 	struct hs_ftrace_counts counts;
+	uint64_t lost;
 	bool good = true;
 	pid_t pid;
 
@@ -326,6 +345,8 @@ static void test_overrun_rings_say_what_they_lost(const char *name, const char *
 	lab_ok(counts.lost > 0, "%s: some were lost (%lu)", name, counts.lost);
 	lab_equal(counts.recorded + counts.lost, 200000, "recorded and lost are all there were");
 	lab_equal(counts.damaged_pages + counts.damaged_events + counts.no_format, 0, "nothing was damaged");
+	lab_equal(count_read(taking.trace, &lost), counts.recorded, "those recorded are read back");
+	lab_equal(lost, counts.lost, "and those lost");
 	lab_equal(number_of("babeltrace2 %s 2>/dev/null | grep -c 'sys_e[nx]'", taking.trace), counts.recorded,
 		  "babeltrace2 counts those recorded");
 	lab_equal(number_of("babeltrace2 %s 2>&1 >/dev/null | grep -oE 'discarded [0-9]+ event' | "

@@ -14,11 +14,11 @@
 #include "base/log.h"
 #include "trace/ctf_stream.h"
 
-#define METADATA_BYTES_MAX (1u << 20) /* ours has some 30 KB */
-
 struct hs_ctf_reader {
 	struct hs_ctf_source source;
 	const struct hs_event *events[HS_EVENT_ID_NR]; /* by id */
+	struct hs_ctf_events *foreign;		       /* of ftrace; NULL when nobody wants them */
+	uint64_t *foreign_read;			       /* by their index */
 	struct hs_ctf_info info;
 	char *dir;
 	struct hs_ctf_stream *streams;
@@ -29,7 +29,7 @@ struct hs_ctf_reader {
 
 	struct hs_ctf_stream *current; /* top of the heap, whose record at `at` was given out; NULL: none was */
 	uint64_t limit_ns;	       /* its records before this time, or at it ... */
-	uint32_t limit_cpu;	       /* ... on a CPU below this one, come before those of all others */
+	uint32_t limit_rank;	       /* ... of a rank below this one, come before those of all others */
 };
 
 static uint64_t next_ns(const struct hs_ctf_stream *stream)
@@ -37,11 +37,17 @@ static uint64_t next_ns(const struct hs_ctf_stream *stream)
 	return ((const struct hs_event_header *)stream->at)->ts;
 }
 
+/* Which of two streams is first at one time. */
+static uint32_t rank_of(const struct hs_ctf_stream *stream)
+{
+	return 2 * stream->cpu + stream->class;
+}
+
 static bool is_earlier(const struct hs_ctf_stream *one, const struct hs_ctf_stream *other)
 {
 	uint64_t ns = next_ns(one), other_ns = next_ns(other);
 
-	return ns < other_ns || (ns == other_ns && one->cpu < other->cpu);
+	return ns < other_ns || (ns == other_ns && rank_of(one) < rank_of(other));
 }
 
 static void sift_down(struct hs_ctf_reader *reader, uint32_t at)
@@ -74,7 +80,7 @@ static void set_limit(struct hs_ctf_reader *reader)
 	if (reader->heap_nr > 2 && is_earlier(reader->heap[2], second))
 		second = reader->heap[2];
 	reader->limit_ns = second ? next_ns(second) : UINT64_MAX;
-	reader->limit_cpu = second ? second->cpu : UINT32_MAX;
+	reader->limit_rank = second ? rank_of(second) : UINT32_MAX;
 }
 
 static int start_reading(struct hs_ctf_reader *reader)
@@ -123,12 +129,12 @@ int hs_ctf_reader_next(struct hs_ctf_reader *reader, struct hs_ctf_record *out)
 	const struct hs_event_header *header = NULL;
 
 	if (stream) {
-		header = (const void *)stream->at;
-		stream->at += reader->source.size[header->id];
+		stream->at += hs_ctf_stream_record_bytes(stream, &reader->source, stream->at,
+							 (size_t)(stream->end - stream->at));
 		header = (const void *)stream->at;
 	}
 	if (!stream || stream->at == stream->end || header->ts > reader->limit_ns ||
-	    (header->ts == reader->limit_ns && stream->cpu >= reader->limit_cpu)) {
+	    (header->ts == reader->limit_ns && rank_of(stream) >= reader->limit_rank)) {
 		int err = find_top(reader);
 
 		if (err || !reader->heap_nr)
@@ -137,17 +143,41 @@ int hs_ctf_reader_next(struct hs_ctf_reader *reader, struct hs_ctf_record *out)
 		reader->current = stream;
 		header = (const void *)stream->at;
 	}
-	reader->source.counts.read[header->id]++;
-	out->event = reader->events[header->id];
 	out->header = header;
 	out->cpu = stream->cpu;
+	if (stream->class) {
+		uint32_t index = reader->foreign->index_of_id[header->id] - 1;
+
+		out->event = reader->foreign->events[index];
+		out->index = HS_EVENT_ID_NR + index;
+		reader->foreign_read[index]++;
+		return 1;
+	}
+	reader->source.counts.read[header->id]++;
+	out->event = reader->events[header->id];
+	out->index = header->id;
 	return 1;
 }
 
-static int read_metadata(struct hs_ctf_reader *reader, const char *dir)
+static int read_foreign(struct hs_ctf_reader *reader, const char *dir, const char *text)
+{
+	unsigned int line = 0;
+	int err = hs_ctf_events_parse(text, &reader->foreign, &line);
+
+	if (err == -EBADMSG)
+		return hs_fail(err, "%s/metadata, line %u: nothing that hsbpf writes (babeltrace2 may read it)", dir,
+			       line);
+	if (err)
+		return err;
+	reader->source.events = reader->foreign;
+	reader->foreign_read = calloc(reader->foreign->event_nr + 1, sizeof(*reader->foreign_read));
+	return reader->foreign_read ? 0 : -ENOMEM;
+}
+
+static int read_metadata(struct hs_ctf_reader *reader, const char *dir, bool with_ftrace)
 {
 	scoped(mem) char *path = hs_format("%s/metadata", dir), *text = NULL;
-	int err = path ? hs_read_file(path, METADATA_BYTES_MAX, &text, NULL) : -ENOMEM;
+	int err = path ? hs_read_file(path, HS_CTF_METADATA_BYTES_MAX, &text, NULL) : -ENOMEM;
 
 	if (err)
 		return hs_fail(err, "%s holds no trace: cannot read its metadata:", dir);
@@ -158,10 +188,10 @@ static int read_metadata(struct hs_ctf_reader *reader, const char *dir)
 		return hs_fail(-EPROTO, "%s was made by a newer hsbpf (schema %u, this one knows %u)", dir,
 			       reader->info.schema, HS_EVENTS_SCHEMA);
 	memcpy(reader->source.uuid, reader->info.uuid, HS_CTF_UUID_BYTES);
-	return 0;
+	return with_ftrace ? read_foreign(reader, dir, text) : 0;
 }
 
-static int add_stream(struct hs_ctf_reader *reader, int dir_fd, const char *name, uint32_t cpu)
+static int add_stream(struct hs_ctf_reader *reader, int dir_fd, const char *name, uint32_t class, uint32_t cpu)
 {
 	struct hs_ctf_stream *streams = reallocarray(reader->streams, reader->stream_nr + 1, sizeof(*streams));
 	int err;
@@ -169,7 +199,7 @@ static int add_stream(struct hs_ctf_reader *reader, int dir_fd, const char *name
 	if (!streams)
 		return -ENOMEM;
 	reader->streams = streams;
-	err = hs_ctf_stream_open(&streams[reader->stream_nr], &reader->source, dir_fd, name, cpu);
+	err = hs_ctf_stream_open(&streams[reader->stream_nr], &reader->source, dir_fd, name, class, cpu);
 	if (err)
 		return hs_fail(err, "cannot open %s/%s:", reader->dir, name);
 	reader->stream_nr++;
@@ -184,12 +214,15 @@ static int add_streams(struct hs_ctf_reader *reader)
 	if (!dir)
 		return hs_fail(-errno, "cannot list %s:", reader->dir);
 	while ((entry = readdir(dir))) {
+		const char *prefix = "ftrace_", *name = entry->d_name;
+		bool is_ftrace = reader->foreign && !strncmp(name, prefix, strlen(prefix));
 		uint32_t cpu;
 		int used = 0, err;
 
-		if (sscanf(entry->d_name, "cpu%4u%n", &cpu, &used) != 1 || entry->d_name[used])
+		if (sscanf(name + (is_ftrace ? strlen(prefix) : 0), "cpu%4u%n", &cpu, &used) != 1 ||
+		    name[(is_ftrace ? strlen(prefix) : 0) + (size_t)used])
 			continue;
-		err = add_stream(reader, dirfd(dir), entry->d_name, cpu);
+		err = add_stream(reader, dirfd(dir), name, is_ftrace ? HS_CTF_FTRACE_STREAM : 0, cpu);
 		if (err)
 			return err;
 	}
@@ -197,7 +230,7 @@ static int add_streams(struct hs_ctf_reader *reader)
 	return reader->heap ? 0 : -ENOMEM;
 }
 
-int hs_ctf_reader_open(const char *dir, struct hs_ctf_reader **out)
+static int open_reader(const char *dir, bool with_ftrace, struct hs_ctf_reader **out)
 {
 	scoped(hs_ctf_reader) struct hs_ctf_reader *reader = calloc(1, sizeof(*reader));
 	int err;
@@ -213,13 +246,39 @@ int hs_ctf_reader_open(const char *dir, struct hs_ctf_reader **out)
 		reader->events[hs_events[i].id] = &hs_events[i];
 		reader->source.size[hs_events[i].id] = hs_events[i].size;
 	}
-	err = read_metadata(reader, dir);
+	err = read_metadata(reader, dir, with_ftrace);
 	if (!err)
 		err = add_streams(reader);
 	if (err)
 		return err;
 	*out = take(reader);
 	return 0;
+}
+
+int hs_ctf_reader_open(const char *dir, struct hs_ctf_reader **out)
+{
+	return open_reader(dir, false, out);
+}
+
+int hs_ctf_reader_open_all(const char *dir, struct hs_ctf_reader **out)
+{
+	return open_reader(dir, true, out);
+}
+
+uint32_t hs_ctf_reader_event_nr(const struct hs_ctf_reader *reader)
+{
+	return HS_EVENT_ID_NR + (reader->foreign ? (uint32_t)reader->foreign->event_nr : 0);
+}
+
+const struct hs_event *hs_ctf_reader_event(const struct hs_ctf_reader *reader, uint32_t index)
+{
+	return index < HS_EVENT_ID_NR ? reader->events[index] : reader->foreign->events[index - HS_EVENT_ID_NR];
+}
+
+uint64_t hs_ctf_reader_read_nr(const struct hs_ctf_reader *reader, uint32_t index)
+{
+	return index < HS_EVENT_ID_NR ? reader->source.counts.read[index]
+				      : reader->foreign_read[index - HS_EVENT_ID_NR];
 }
 
 void hs_ctf_reader_set_range(struct hs_ctf_reader *reader, uint64_t from_ns, uint64_t to_ns)
@@ -263,6 +322,8 @@ void hs_ctf_reader_free(struct hs_ctf_reader *reader)
 		return;
 	for (uint32_t i = 0; i < reader->stream_nr; i++)
 		hs_ctf_stream_close(&reader->streams[i]);
+	hs_ctf_events_free(reader->foreign);
+	free(reader->foreign_read);
 	free(reader->streams);
 	free(reader->heap);
 	free(reader->dir);

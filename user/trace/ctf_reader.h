@@ -19,18 +19,19 @@ struct hs_ctf_record {
 	const struct hs_event *event;
 	const struct hs_event_header *header; /* starts a struct hs_event_<name>; until the next record */
 	uint32_t cpu;
+	uint32_t index; /* of the event among all of the reader's, for tables; its id if it is one of ours */
 };
 
 struct hs_ctf_reader_counts {
-	uint64_t read[HS_EVENT_ID_NR];
-	uint64_t discarded;	  /* events that the trace says were lost (inside the range) */
-	uint64_t packets;	  /* read whole */
-	uint64_t skipped_packets; /* outside the range: not read */
-	uint64_t torn_packets;	  /* cut off by the file's end; their whole records are read */
-	uint64_t damaged_packets; /* refused, from some place on, because of what is in them */
-	uint64_t missing_packets; /* gaps in the packets' sequence numbers */
-	uint64_t unread_bytes;	  /* of damaged packets and in torn records */
-	uint64_t steps_back;	  /* records earlier than the one before in their stream */
+	uint64_t read[HS_EVENT_ID_NR]; /* of ours */
+	uint64_t discarded;	       /* events that the trace says were lost (inside the range) */
+	uint64_t packets;	       /* read whole */
+	uint64_t skipped_packets;      /* outside the range: not read */
+	uint64_t torn_packets;	       /* cut off by the file's end; their whole records are read */
+	uint64_t damaged_packets;      /* refused, from some place on, because of what is in them */
+	uint64_t missing_packets;      /* gaps in the packets' sequence numbers */
+	uint64_t unread_bytes;	       /* of damaged packets and in torn records */
+	uint64_t steps_back;	       /* records earlier than the one before in their stream */
 };
 
 /* Something of one CPU is not in the trace: what it says it lost, or what could not be read. */
@@ -51,6 +52,20 @@ typedef void (*hs_ctf_loss_fn)(void *ctx, const struct hs_ctf_loss *loss);
 
 /* 0; -EBADMSG: not a trace of ours; -EPROTO: of a newer hsbpf; -errno. Said in every case. */
 int hs_ctf_reader_open(const char *dir, struct hs_ctf_reader **out);
+
+/*
+ * Also the events of ftrace, if the trace has any, merged with ours; it describes them itself. Their names can be the
+ * same as ours: event->is_foreign tells them apart, their header->id is the guest kernel's, header->lap has
+ * common_flags and common_preempt_count. Find their fields by name, once for each event; the values of a record are
+ * hs_field_value() for kind HS_FIELD_NUMBER, hs_ctf_field_content() of trace/ctf_events.h for the others.
+ */
+int hs_ctf_reader_open_all(const char *dir, struct hs_ctf_reader **out);
+
+/* One more than the highest index of an event; the event with that index, NULL for an id that no event of ours has. */
+uint32_t hs_ctf_reader_event_nr(const struct hs_ctf_reader *reader);
+const struct hs_event *hs_ctf_reader_event(const struct hs_ctf_reader *reader, uint32_t index);
+/* How many of it were read. */
+uint64_t hs_ctf_reader_read_nr(const struct hs_ctf_reader *reader, uint32_t index);
 
 /*
  * Only records of [from_ns, to_ns] and losses that may lie in it; packets that are outside are not read. Both before

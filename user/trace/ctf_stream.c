@@ -96,13 +96,20 @@ static int see_header(struct hs_ctf_stream *stream, struct hs_ctf_packet *packet
 	return got < 0 ? got : 0;
 }
 
-/* Our packets have no padding behind their records: one size confirms the other. */
-static bool is_packet(const struct hs_ctf_source *source, const struct hs_ctf_packet *packet)
+/*
+ * One size confirms the other: our own records fill a packet to its end, behind the last one of ftrace are less than 8
+ * bytes.
+ */
+static bool is_packet(const struct hs_ctf_stream *stream, const struct hs_ctf_source *source,
+		      const struct hs_ctf_packet *packet)
 {
+	uint64_t unused_bits = packet->packet_bits - packet->content_bits;
+
 	return packet->magic == HS_CTF_MAGIC && !memcmp(packet->uuid, source->uuid, HS_CTF_UUID_BYTES) &&
-	       packet->stream_id == 0 && packet->packet_bits % 64 == 0 && packet->content_bits == packet->packet_bits &&
-	       packet->packet_bits / 8 >= sizeof(*packet) && packet->packet_bits / 8 <= PACKET_BYTES_MAX &&
-	       packet->timestamp_begin <= packet->timestamp_end && packet->cpu_id < HS_CTF_CPU_MAX;
+	       packet->stream_id == stream->class && packet->packet_bits % 64 == 0 && packet->content_bits % 8 == 0 &&
+	       unused_bits < (stream->class ? 64 : 1) && packet->packet_bits / 8 >= sizeof(*packet) &&
+	       packet->packet_bits / 8 <= PACKET_BYTES_MAX && packet->timestamp_begin <= packet->timestamp_end &&
+	       packet->cpu_id < HS_CTF_CPU_MAX;
 }
 
 /* Where the next packet seems to start at `from` or behind; the file's end when there is none. */
@@ -213,6 +220,13 @@ static void note_end(struct hs_ctf_stream *stream, struct hs_ctf_source *source)
 		tell_loss(source, &loss);
 }
 
+static bool is_known(const struct hs_ctf_stream *stream, const struct hs_ctf_source *source, uint16_t id)
+{
+	if (stream->class)
+		return hs_ctf_events_find(source->events, id);
+	return id < HS_EVENT_ID_NR && source->size[id];
+}
+
 /*
  * Walks over the records in [at, end) and sets stream->at and ->end around those of the range. Returns where the walk
  * ended: at `end`, or before at what is no whole record of the packet's time; *why is set then, to NULL when the
@@ -228,16 +242,16 @@ static const uint8_t *check_records(struct hs_ctf_stream *stream, struct hs_ctf_
 	*why = NULL;
 	while (at < end) {
 		const struct hs_event_header *header = (const void *)at;
-		uint16_t size;
+		size_t size;
 
 		if ((size_t)(end - at) < sizeof(*header))
 			break;
-		size = header->id < HS_EVENT_ID_NR ? source->size[header->id] : 0;
-		if (!size)
+		size = hs_ctf_stream_record_bytes(stream, source, at, (size_t)(end - at));
+		if (!size && !is_known(stream, source, header->id))
 			*why = "an event that does not exist";
 		else if (header->ts < packet->timestamp_begin || header->ts > packet->timestamp_end)
 			*why = "a record outside the packet's time";
-		if (*why || size > end - at)
+		if (*why || !size)
 			break;
 		steps_back += header->ts < last_ns;
 		last_ns = header->ts;
@@ -307,7 +321,7 @@ static int load_packet(struct hs_ctf_stream *stream, struct hs_ctf_source *sourc
 
 	if (err || stream->offset + sizeof(packet) > stream->file_bytes)
 		return err;
-	if (!is_packet(source, &packet))
+	if (!is_packet(stream, source, &packet))
 		return pass_damage(stream, source, stream->offset + 1, "there is no packet header");
 	end = stream->offset + packet.packet_bits / 8;
 	if (end > stream->file_bytes && !has_grown_to(stream, end))
@@ -359,7 +373,7 @@ int hs_ctf_stream_load(struct hs_ctf_stream *stream, struct hs_ctf_source *sourc
 }
 
 int hs_ctf_stream_open(struct hs_ctf_stream *stream, const struct hs_ctf_source *source, int dir_fd, const char *name,
-		       uint32_t cpu)
+		       uint32_t class, uint32_t cpu)
 {
 	scoped(fd) int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC);
 	struct hs_ctf_packet packet;
@@ -369,9 +383,9 @@ int hs_ctf_stream_open(struct hs_ctf_stream *stream, const struct hs_ctf_source 
 		return -errno;
 	if (!S_ISREG(status.st_mode))
 		return -EINVAL;
-	*stream = (struct hs_ctf_stream){ .fd = fd, .cpu = cpu, .file_bytes = status.st_size };
+	*stream = (struct hs_ctf_stream){ .fd = fd, .cpu = cpu, .class = class, .file_bytes = status.st_size };
 	snprintf(stream->name, sizeof(stream->name), "%s", name);
-	if (read_at(fd, &packet, sizeof(packet), 0) == sizeof(packet) && is_packet(source, &packet))
+	if (read_at(fd, &packet, sizeof(packet), 0) == sizeof(packet) && is_packet(stream, source, &packet))
 		stream->begin_ns = packet.timestamp_begin;
 	take_fd(&fd);
 	return 0;

@@ -7,6 +7,7 @@
 #define HS_TRACE_CTF_STREAM_H
 
 #include "trace/ctf.h"
+#include "trace/ctf_events.h"
 #include "trace/ctf_reader.h"
 
 /* What all streams of a reader share. */
@@ -18,16 +19,18 @@ struct hs_ctf_source {
 	void *loss_ctx;
 	struct hs_ctf_reader_counts counts; /* all but read[] */
 	unsigned int message_nr;
-	uint16_t size[HS_EVENT_ID_NR]; /* of a record by id, 0 when there is no such event */
+	uint16_t size[HS_EVENT_ID_NR];	    /* of our own records by id, 0 when there is no such event */
+	const struct hs_ctf_events *events; /* of ftrace; NULL when nobody wants them */
 };
 
 struct hs_ctf_stream {
 	/* Records still to be given out; each of them is whole, of a known event, and 8-aligned. */
 	const uint8_t *at, *end;
 	uint32_t cpu;
+	uint32_t class; /* 0: our own records; HS_CTF_FTRACE_STREAM */
 
 	int fd;
-	char name[16];
+	char name[24];
 	uint64_t file_bytes; /* when opened */
 	uint64_t offset;     /* of the next packet */
 	uint64_t begin_ns;   /* of its first packet; 0: none */
@@ -46,7 +49,23 @@ struct hs_ctf_stream {
 
 /* -errno without a message. */
 int hs_ctf_stream_open(struct hs_ctf_stream *stream, const struct hs_ctf_source *source, int dir_fd, const char *name,
-		       uint32_t cpu);
+		       uint32_t class, uint32_t cpu);
+
+/* Bytes of the record at `at`, of which `bytes` are there; 0: no event has its id, or it is longer. */
+static inline size_t hs_ctf_stream_record_bytes(const struct hs_ctf_stream *stream, const struct hs_ctf_source *source,
+						const void *at, size_t bytes)
+{
+	uint16_t id = ((const struct hs_event_header *)at)->id;
+	const struct hs_event *event;
+	size_t size;
+
+	if (stream->class) {
+		event = hs_ctf_events_find(source->events, id);
+		return event ? hs_ctf_event_record_bytes(event, at, bytes) : 0;
+	}
+	size = id < HS_EVENT_ID_NR ? source->size[id] : 0;
+	return size <= bytes ? size : 0;
+}
 
 /* Loads the next packet that has records of the range. 1; 0 at the end; -errno (said). */
 int hs_ctf_stream_load(struct hs_ctf_stream *stream, struct hs_ctf_source *source);
