@@ -44,6 +44,9 @@ paste <(median <"$work/ours") <(median <"$work/theirs") |
 echo "== hsbpf stat, against hsbpf record on the same guest"
 tests/bench/stat.sh
 
+echo "== hsbpf mm_dirty, against bare loops and stress-ng"
+tests/bench/mm_dirty.sh
+
 if [ -n "${PAIRS:-}" ]; then
 	echo "== collect --l2vm $PAIRS (aim: every pair with a result within 5 minutes)"
 	"$B/hsbpf" collect --l2vm "$PAIRS" -o "$work/many" || true
