@@ -18,6 +18,7 @@ struct hs_lab_exec_run {
 
 struct hs_lab {
 	struct hs_loop *loop;
+	struct hs_watch poke; /* see on_poke() */
 	struct hs_lab_config config;
 	struct hs_memory memory;
 	struct hs_labdir *dir;

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -270,8 +271,13 @@ static void on_start(const struct hs_frame *frame, const char *payload)
 
 	if (l2->used)
 		return;
-	*l2 = (struct l2){ .used = true, .wanted = true, .index = frame->machine - 1u, .device_addr = frame->value,
-			   .restarts_left = frame->id, .listener = HS_WATCH_NONE, .console = HS_WATCH_NONE };
+	*l2 = (struct l2){ .used = true,
+			   .wanted = true,
+			   .index = frame->machine - 1u,
+			   .device_addr = frame->value,
+			   .restarts_left = frame->id,
+			   .listener = HS_WATCH_NONE,
+			   .console = HS_WATCH_NONE };
 	l2->orders = malloc(frame->len);
 	if (l2->orders)
 		memcpy(l2->orders, payload, frame->len);
@@ -284,9 +290,28 @@ static void on_start(const struct hs_frame *frame, const char *payload)
 	start_waiting();
 }
 
+/* The frame's own interrupt woke one CPU; moving there wakes each of the others. */
+static void visit_cpus(void)
+{
+	cpu_set_t all, one;
+
+	if (sched_getaffinity(0, sizeof(all), &all))
+		return;
+	for (int cpu = 0; cpu < CPU_SETSIZE && CPU_COUNT(&all) > 1; cpu++) {
+		if (!CPU_ISSET(cpu, &all))
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(cpu, &one);
+		sched_setaffinity(0, sizeof(one), &one);
+	}
+	sched_setaffinity(0, sizeof(all), &all);
+}
+
 void guest_l1_on_frame(void *ctx, const struct hs_frame *frame, const char *payload)
 {
 	(void)ctx;
+	if (frame->type == HS_FRAME_POKE)
+		visit_cpus();
 	if (frame->machine == 0 || frame->machine > MAX_L2)
 		return;
 	if (frame->type == HS_FRAME_START) {
