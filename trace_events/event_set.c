@@ -12,20 +12,31 @@ static const char *kernel_system(const struct hs_event *event)
 	return strncmp(event->name, "kvm_", 4) == 0 ? "kvm" : event->system;
 }
 
+bool hs_event_matches_glob(const struct hs_event *event, const char *pattern)
+{
+	char full_name[300], kernel_name[300];
+
+	snprintf(full_name, sizeof(full_name), "%s:%s", event->system, event->name);
+	snprintf(kernel_name, sizeof(kernel_name), "%s:%s", kernel_system(event), event->name);
+	return !fnmatch(pattern, event->name, 0) || !fnmatch(pattern, full_name, 0) ||
+	       !fnmatch(pattern, kernel_name, 0);
+}
+
+bool hs_event_is_of_profile(const struct hs_event *event, const char *profile)
+{
+	if (!strcmp(profile, "tap")) /* packets on taps are the kernel's net events */
+		profile = "net";
+	return !strcmp(profile, "all") || !strcmp(profile, event->system);
+}
+
 unsigned int hs_event_set_add_glob(struct hs_event_set *set, const char *pattern)
 {
 	unsigned int matched_nr = 0;
 
 	for (unsigned int i = 0; i < hs_event_nr; i++) {
-		const struct hs_event *event = &hs_events[i];
-		char full_name[128], kernel_name[128];
-
-		snprintf(full_name, sizeof(full_name), "%s:%s", event->system, event->name);
-		snprintf(kernel_name, sizeof(kernel_name), "%s:%s", kernel_system(event), event->name);
-		if (fnmatch(pattern, event->name, 0) && fnmatch(pattern, full_name, 0) &&
-		    fnmatch(pattern, kernel_name, 0))
+		if (!hs_event_matches_glob(&hs_events[i], pattern))
 			continue;
-		set->has[event->id] = true;
+		set->has[hs_events[i].id] = true;
 		matched_nr++;
 	}
 	return matched_nr;
@@ -35,10 +46,8 @@ int hs_event_set_add_profile(struct hs_event_set *set, const char *profile)
 {
 	int err = -ENOENT;
 
-	if (!strcmp(profile, "tap")) /* packets on taps are the kernel's net events */
-		profile = "net";
 	for (unsigned int i = 0; i < hs_event_nr; i++) {
-		if (strcmp(profile, "all") && strcmp(profile, hs_events[i].system))
+		if (!hs_event_is_of_profile(&hs_events[i], profile))
 			continue;
 		set->has[hs_events[i].id] = true;
 		err = 0;

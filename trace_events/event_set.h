@@ -10,6 +10,13 @@ struct hs_event_set {
 };
 
 /*
+ * Whether the shell pattern matches its name or system:name; whether it belongs to the profile. Also of events that a
+ * trace describes itself.
+ */
+bool hs_event_matches_glob(const struct hs_event *event, const char *pattern);
+bool hs_event_is_of_profile(const struct hs_event *event, const char *profile);
+
+/*
  * Adds every event whose name or system:name the shell pattern matches, the system being ours (nested) or the kernel's
  * (kvm); how many matched.
  */

@@ -100,8 +100,6 @@ static void expect_shown(const struct fixture *fixture, struct hs_print_config *
 	config->traces = traces;
 	config->trace_nr = config->trace_nr ? config->trace_nr : 1;
 	config->vms = &vms;
-	if (!memchr(config->events.has, 1, sizeof(config->events.has)))
-		hs_event_set_add_glob(&config->events, "*");
 	assert_int_equal(hs_print(config, fd), 0);
 	assert_int_equal(hs_read_file(fixture->shown, 65536, &text, NULL), 0);
 	assert_string_equal(text, expected);
@@ -150,7 +148,7 @@ static void test_csv_of_one_event_has_a_column_a_field(void **state)
 	struct hs_print_config config = { .form = HS_PRINT_CSV, .clock = HS_PRINT_REAL };
 
 	write_host(*state);
-	hs_event_set_add_glob(&config.events, "kvm_entry");
+	config.events = &(struct hs_opt_list){ { "kvm_entry" }, 1 };
 	expect_shown(*state, &config,
 		     "time_ns,machine,cpu,tid,vm,vcpu,event,vcpu_id,tgid\n"
 		     "1005000000030,host,0,101,\"a b,\"\"c\",0,kvm_entry,0,100\n");
@@ -166,7 +164,7 @@ static void test_machines_are_merged_by_the_time_of_day(void **state)
 	PUT(writer, 0, pio, 0);
 	hs_ctf_writer_free(writer);
 	write_host(fixture);
-	hs_event_set_add_glob(&config.events, "kvm_pio");
+	config.events = &(struct hs_opt_list){ { "kvm_pio" }, 1 };
 	config.to_ns = 2 * S;
 	expect_shown(
 		fixture, &config,

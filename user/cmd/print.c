@@ -22,9 +22,10 @@ static const char *const clock_choices[] = { "boot", "real", "relative", NULL };
 
 static const struct hs_opt options[] = {
 	HS_OPT(struct print_config, events, "event", 'e', HS_OPT_LIST, "EVENT|GLOB", NULL,
-	       "only this event; may be repeated"),
+	       "only this event, also of a guest's ftrace; may be repeated"),
 	HS_OPT(struct print_config, profiles, "profile", 'P', HS_OPT_LIST, "PROFILE", NULL,
-	       "only the events of kvm, nested, vhost, tap, net, sched, migration or all; may be repeated"),
+	       "only the events of kvm, nested, vhost, tap, net, sched, migration, all, or another system of a guest's "
+	       "ftrace; may be repeated"),
 	HS_OPT(struct print_config, vms, "vm", 0, HS_OPT_LIST, "NAME|PID", NULL, "only this VM; may be repeated"),
 	HS_OPT(struct print_config, vcpus, "vcpu", 0, HS_OPT_STR, "LIST", NULL, "only these vCPUs, such as 0-3,7"),
 	HS_OPT(struct print_config, cpus, "cpu", 0, HS_OPT_STR, "LIST", NULL, "only what happened on these CPUs"),
@@ -33,7 +34,7 @@ static const struct hs_opt options[] = {
 	HS_OPT(struct print_config, to_ns, "to", 0, HS_OPT_DURATION, "TIME", NULL,
 	       "up to that time after the first record"),
 	HS_OPT(struct print_config, clock, "time", 0, HS_OPT_CHOICE, "CLOCK", "boot",
-	       "times since boot, of the day (UTC), or since the first record", .choices = clock_choices),
+	       "times since the host's boot, of the day (UTC), or since the first record", .choices = clock_choices),
 	HS_OPT(struct print_config, json, "json", 0, HS_OPT_FLAG, NULL, NULL, "print one JSON document"),
 	HS_OPT(struct print_config, jsonl, "jsonl", 0, HS_OPT_FLAG, NULL, NULL, "print a JSON object a line"),
 	HS_OPT(struct print_config, csv, "csv", 0, HS_OPT_FLAG, NULL, NULL,
@@ -44,18 +45,6 @@ static const struct hs_opt options[] = {
 	       "print how many there are of each event"),
 	HS_OPT_END,
 };
-
-/* 0, or an exit code after a message. */
-static int choose_events(const struct print_config *config, struct hs_event_set *set)
-{
-	int code = hs_choice_add_events(&config->profiles, &config->events, set);
-
-	if (code)
-		return code;
-	if (!config->profiles.count && !config->events.count)
-		hs_event_set_add_glob(set, "*");
-	return 0;
-}
 
 static int choose_form(const struct print_config *config, struct hs_print_config *print)
 {
@@ -88,9 +77,12 @@ static int run(void *config_ptr, int argc, char **argv)
 	scoped(hs_vms) struct hs_vm_list vms = { 0 };
 	uint32_t tgids[HS_OPT_LIST_MAX];
 	struct hs_cpulist vcpus, cpus;
-	struct hs_print_config print = {
-		.scope.tgids = tgids, .vms = &vms, .from_ns = config->from_ns, .to_ns = config->to_ns
-	};
+	struct hs_print_config print = { .scope.tgids = tgids,
+					 .vms = &vms,
+					 .events = &config->events,
+					 .profiles = &config->profiles,
+					 .from_ns = config->from_ns,
+					 .to_ns = config->to_ns };
 	int code;
 
 	if (argc != 1) {
@@ -99,8 +91,6 @@ static int run(void *config_ptr, int argc, char **argv)
 	}
 	print.clock = (enum hs_print_clock)config->clock;
 	code = choose_form(config, &print);
-	if (!code)
-		code = choose_events(config, &print.events);
 	if (!code)
 		code = hs_choice_parse_list("vcpu", config->vcpus, &vcpus, &print.scope.vcpus);
 	if (!code)

@@ -424,7 +424,7 @@ bool hs_formats_print(const struct hs_formats *formats, struct hs_out *out, cons
 {
 	const struct rule *rule = &formats->rules[row->event->id];
 
-	if (!formats->has_rule[row->event->id])
+	if (row->event->is_foreign || !formats->has_rule[row->event->id])
 		return false;
 	for (size_t i = 0; i < rule->piece_nr; i++)
 		put_piece(out, &rule->pieces[i], row);

@@ -2,6 +2,8 @@
 /* The buffer between `hsbpf print` and its output. Called from one thread. */
 #include "print/out.h"
 
+#include <stdbool.h>
+
 #include "base/io.h"
 
 static const char hex_digits[] = "0123456789abcdef";
@@ -94,34 +96,88 @@ void hs_out_byte(struct hs_out *out, uint8_t byte)
 	hs_out_char(out, hex_digits[byte & 15]);
 }
 
+/* Bytes of the UTF-8 character at `at`, of which `left` are there; 0: it is none. */
+static size_t utf8_bytes(const uint8_t *at, size_t left)
+{
+	static const uint32_t lowest[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	size_t length = *at < 0x80 ? 1 : *at >> 5 == 6 ? 2 : *at >> 4 == 14 ? 3 : *at >> 3 == 30 ? 4 : 0;
+	uint32_t code = length > 1 ? *at & (0x7fu >> length) : *at;
+
+	if (!length || length > left)
+		return 0;
+	for (size_t i = 1; i < length; i++) {
+		if (at[i] >> 6 != 2)
+			return 0;
+		code = code << 6 | (at[i] & 0x3f);
+	}
+	return code < lowest[length] || code > 0x10ffff || code >> 11 == 0x1b ? 0 : length;
+}
+
+/* A terminal may take U+0080 to U+009F for orders. */
+static bool is_control(const uint8_t *at, size_t length)
+{
+	return length == 1 ? *at < ' ' || *at == 0x7f : length == 2 && at[0] == 0xc2 && at[1] < 0xa0;
+}
+
+static void put_safe(struct hs_out *out, const uint8_t *at, size_t byte_nr, bool is_quoted)
+{
+	for (size_t i = 0, length; i < byte_nr; i += length) {
+		length = utf8_bytes(at + i, byte_nr - i);
+		if (!length || is_control(at + i, length)) {
+			length = 1;
+			hs_out_byte(out, at[i]);
+			continue;
+		}
+		if (is_quoted && at[i] == '"')
+			hs_out_char(out, '"');
+		hs_out_bytes(out, at + i, length);
+	}
+}
+
+void hs_out_safe_bytes(struct hs_out *out, const void *bytes, size_t byte_nr)
+{
+	put_safe(out, bytes, byte_nr, false);
+}
+
+void hs_out_csv_bytes(struct hs_out *out, const void *bytes, size_t byte_nr)
+{
+	put_safe(out, bytes, byte_nr, true);
+}
+
+void hs_out_json_bytes(struct hs_out *out, const void *bytes, size_t byte_nr)
+{
+	const uint8_t *at = bytes;
+
+	hs_out_char(out, '"');
+	for (size_t i = 0, length; i < byte_nr; i += length) {
+		length = utf8_bytes(at + i, byte_nr - i);
+		if (!length) {
+			length = 1;
+			hs_out_text(out, "\\ufffd");
+		} else if (length > 1) {
+			hs_out_bytes(out, at + i, length);
+		} else if (at[i] == '"' || at[i] == '\\') {
+			hs_out_char(out, '\\');
+			hs_out_char(out, (char)at[i]);
+		} else if (is_control(at + i, length)) {
+			hs_out_text(out, "\\u00");
+			hs_out_char(out, hex_digits[at[i] >> 4]);
+			hs_out_char(out, hex_digits[at[i] & 15]);
+		} else {
+			hs_out_char(out, (char)at[i]);
+		}
+	}
+	hs_out_char(out, '"');
+}
+
 void hs_out_safe(struct hs_out *out, const char *text)
 {
-	for (; *text; text++) {
-		if ((uint8_t)*text >= 0x80) /* UTF-8 */
-			hs_out_char(out, *text);
-		else
-			hs_out_byte(out, (uint8_t)*text);
-	}
+	hs_out_safe_bytes(out, text, strlen(text));
 }
 
 void hs_out_json(struct hs_out *out, const char *text)
 {
-	hs_out_char(out, '"');
-	for (; *text; text++) {
-		uint8_t byte = (uint8_t)*text;
-
-		if (byte == '"' || byte == '\\') {
-			hs_out_char(out, '\\');
-			hs_out_char(out, (char)byte);
-		} else if (byte < ' ' || byte == 0x7f) {
-			hs_out_text(out, "\\u00");
-			hs_out_char(out, hex_digits[byte >> 4]);
-			hs_out_char(out, hex_digits[byte & 15]);
-		} else {
-			hs_out_char(out, (char)byte);
-		}
-	}
-	hs_out_char(out, '"');
+	hs_out_json_bytes(out, text, strlen(text));
 }
 
 void hs_out_csv(struct hs_out *out, const char *text)

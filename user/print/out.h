@@ -56,6 +56,14 @@ void hs_out_safe(struct hs_out *out, const char *text);
 void hs_out_json(struct hs_out *out, const char *text);
 void hs_out_csv(struct hs_out *out, const char *text);
 
+/*
+ * The same for what a guest chose, of any bytes: what is no UTF-8 is \xNN, in JSON U+FFFD. CSV: the inside of a quoted
+ * field.
+ */
+void hs_out_safe_bytes(struct hs_out *out, const void *bytes, size_t byte_nr);
+void hs_out_json_bytes(struct hs_out *out, const void *bytes, size_t byte_nr);
+void hs_out_csv_bytes(struct hs_out *out, const void *bytes, size_t byte_nr);
+
 /* A byte as a printable character, else as \xNN. */
 void hs_out_byte(struct hs_out *out, uint8_t byte);
 

@@ -6,38 +6,23 @@
 #include "print/print.h"
 
 #include <errno.h>
+#include <string.h>
 
-#include "analysis/threads.h"
 #include "base/log.h"
+#include "print/machine.h"
 #include "print/style.h"
+#include "trace_events/event_set.h"
 
 #define NAME_SLOTS 256
-
-/* Where an event's records keep what filters and columns need; NULL: they have no such field. */
-struct shape {
-	const struct hs_field *tgid, *other_tgid, *vcpu;
-};
-
-struct machine {
-	struct hs_ctf_reader *reader;
-	struct print *print;
-	const char *name;
-	uint64_t to_real_ns; /* added to its BOOTTIME */
-	struct hs_threads threads;
-	const struct hs_vm_list *vms; /* NULL: nobody knows its VMs' names */
-	bool has_record;	      /* the next one */
-	struct hs_ctf_record record;
-};
 
 struct print {
 	const struct hs_print_config *config;
 	struct hs_print_style style;
-	struct shape shapes[HS_EVENT_ID_NR];
-	struct machine *machines;
+	struct hs_print_machine *machines;
 	size_t machine_nr;
 	uint64_t origin_ns;	 /* CLOCK_REALTIME of the first record */
 	uint64_t from_ns, to_ns; /* CLOCK_REALTIME */
-	uint64_t printed[HS_EVENT_ID_NR], unformatted;
+	uint64_t unformatted;
 	struct hs_print_loss *losses; /* for the end of a JSON document */
 	size_t loss_nr;
 	int loss_err;
@@ -53,71 +38,101 @@ static void print_free(struct print *print)
 {
 	if (!print)
 		return;
-	for (size_t i = 0; i < print->machine_nr; i++) {
-		hs_ctf_reader_free(print->machines[i].reader);
-		hs_threads_clear(&print->machines[i].threads);
-	}
+	for (size_t i = 0; i < print->machine_nr; i++)
+		hs_print_machine_close(&print->machines[i]);
 	free(print->machines);
 	free(print->losses);
 	free(print);
 }
 HS_SCOPED(print, struct print *, print_free)
 
-static const struct hs_field *find_field(const struct hs_event *event, const char *name)
+/* ---- which events ------------------------------------------------------------------------------ */
+/* Wants all that the text names; false: nothing is called so, neither here nor in our own table. */
+static bool want(struct print *print, const char *text, bool (*matches)(const struct hs_event *, const char *))
 {
-	for (unsigned int i = 0; i < event->field_nr; i++)
-		if (!strcmp(event->fields[i].name, name))
-			return &event->fields[i];
-	return NULL;
-}
+	bool has_any = false;
 
-static void set_shapes(struct print *print)
-{
-	unsigned int chosen = 0;
+	for (unsigned int i = 0; i < hs_event_nr; i++)
+		has_any |= matches(&hs_events[i], text);
+	for (size_t i = 0; i < print->machine_nr; i++) {
+		struct hs_print_machine *machine = &print->machines[i];
 
-	for (unsigned int i = 0; i < hs_event_nr; i++) {
-		const struct hs_event *event = &hs_events[i];
-		struct shape *shape = &print->shapes[event->id];
-
-		shape->tgid = find_field(event, "tgid");
-		if (!shape->tgid) { /* sched_switch: either may be the VM */
-			shape->tgid = find_field(event, "prev_tgid");
-			shape->other_tgid = find_field(event, "next_tgid");
-		}
-		shape->vcpu = find_field(event, "vcpu_id");
-		if (print->config->events.has[event->id]) {
-			print->style.columns = event;
-			chosen++;
+		for (uint32_t j = 0; j < machine->kind_nr; j++) {
+			if (!machine->kinds[j].event || !matches(machine->kinds[j].event, text))
+				continue;
+			machine->kinds[j].is_wanted = true;
+			has_any = true;
 		}
 	}
-	if (chosen != 1)
-		print->style.columns = NULL;
+	return has_any;
+}
+
+static int choose_events(struct print *print)
+{
+	static const struct hs_opt_list none;
+	const struct hs_opt_list *events = print->config->events ? print->config->events : &none;
+	const struct hs_opt_list *profiles = print->config->profiles ? print->config->profiles : &none;
+
+	for (size_t i = 0; i < profiles->count; i++) {
+		if (!want(print, profiles->items[i], hs_event_is_of_profile)) {
+			hs_err("there is no profile '%s', and no machine has events of such a system",
+			       profiles->items[i]);
+			return HS_EXIT_USAGE;
+		}
+	}
+	for (size_t i = 0; i < events->count; i++) {
+		if (!want(print, events->items[i], hs_event_matches_glob)) {
+			hs_err("no event is called '%s'; `hsbpf events` and `hsbpf info` list them", events->items[i]);
+			return HS_EXIT_USAGE;
+		}
+	}
+	if (!events->count && !profiles->count)
+		want(print, "*", hs_event_matches_glob);
+	return 0;
+}
+
+static bool has_same_fields(const struct hs_event *one, const struct hs_event *other)
+{
+	if (one->field_nr != other->field_nr)
+		return false;
+	for (unsigned int i = 0; i < one->field_nr; i++)
+		if (strcmp(one->fields[i].name, other->fields[i].name) != 0)
+			return false;
+	return !strcmp(one->name, other->name);
+}
+
+/* The one event that is wanted, on whatever machines; NULL: there are several, or none. */
+static const struct hs_event *find_columns(const struct print *print)
+{
+	const struct hs_event *found = NULL;
+
+	for (size_t i = 0; i < print->machine_nr; i++) {
+		const struct hs_print_machine *machine = &print->machines[i];
+
+		for (uint32_t j = 0; j < machine->kind_nr; j++) {
+			if (!machine->kinds[j].is_wanted)
+				continue;
+			if (found && !has_same_fields(found, machine->kinds[j].event))
+				return NULL;
+			found = machine->kinds[j].event;
+		}
+	}
+	return found;
 }
 
 /* ---- time -------------------------------------------------------------------------------------- */
-static uint64_t real_ns(const struct machine *machine, uint64_t boot_ns)
+static uint64_t shown_ns(const struct print *print, const struct hs_print_machine *machine, uint64_t ns)
 {
-	return boot_ns + machine->to_real_ns;
-}
+	uint64_t real_ns = hs_print_machine_real_ns(machine, ns);
 
-static uint64_t shown_ns(const struct print *print, const struct machine *machine, uint64_t boot_ns)
-{
 	switch (print->config->clock) {
 	case HS_PRINT_REAL:
-		return real_ns(machine, boot_ns);
+		return real_ns;
 	case HS_PRINT_RELATIVE:
-		return real_ns(machine, boot_ns) > print->origin_ns ? real_ns(machine, boot_ns) - print->origin_ns : 0;
+		return real_ns > print->origin_ns ? real_ns - print->origin_ns : 0;
 	default:
-		return boot_ns;
+		return hs_print_machine_boot_ns(machine, ns);
 	}
-}
-
-/* CLOCK_REALTIME as the machine's BOOTTIME; what was before its boot is 0. */
-static uint64_t boot_of_ns(const struct machine *machine, uint64_t ns)
-{
-	int64_t boot_ns = (int64_t)(ns - machine->to_real_ns);
-
-	return ns == UINT64_MAX ? UINT64_MAX : boot_ns < 0 ? 0 : (uint64_t)boot_ns;
 }
 
 /* ---- losses ------------------------------------------------------------------------------------ */
@@ -149,8 +164,8 @@ static void put_loss(struct print *print, const struct hs_print_loss *loss)
 
 static void on_loss(void *ctx, const struct hs_ctf_loss *loss)
 {
-	struct machine *machine = ctx;
-	struct print *print = machine->print;
+	struct hs_print_machine *machine = ctx;
+	struct print *print = machine->ctx;
 	struct hs_print_loss shown = { .machine = machine->name, .loss = *loss };
 
 	if (print->config->scope.cpus && !hs_cpulist_has(print->config->scope.cpus, loss->cpu))
@@ -184,7 +199,7 @@ static void say_losses(const struct print *print)
 }
 
 /* ---- one record -------------------------------------------------------------------------------- */
-static const char *vm_name(struct print *print, const struct machine *machine, uint32_t tgid)
+static const char *vm_name(struct print *print, const struct hs_print_machine *machine, uint32_t tgid)
 {
 	unsigned int slot = tgid % NAME_SLOTS;
 
@@ -200,10 +215,10 @@ static const char *vm_name(struct print *print, const struct machine *machine, u
 }
 
 /* Whose record it is; a record that names the vCPU teaches which thread runs it. 0 or -ENOMEM. */
-static int fill_row(struct print *print, struct machine *machine, struct hs_print_row *row)
+static int fill_row(struct print *print, struct hs_print_machine *machine, struct hs_print_row *row)
 {
 	const struct hs_ctf_record *record = &machine->record;
-	const struct shape *shape = &print->shapes[record->header->id];
+	const struct hs_print_kind *kind = &machine->kinds[record->index];
 	int64_t vcpu;
 	uint32_t known = hs_threads_vcpu(&machine->threads, record->header->tid);
 
@@ -213,12 +228,12 @@ static int fill_row(struct print *print, struct machine *machine, struct hs_prin
 				      .cpu = record->cpu,
 				      .time_ns = shown_ns(print, machine, record->header->ts),
 				      .vcpu = known & HS_VCPU_OF_TID ? -1 : (int64_t)known };
-	if (shape->tgid)
-		row->tgid = (uint32_t)hs_field_value(shape->tgid, record->header);
+	if (kind->tgid)
+		row->tgid = (uint32_t)hs_field_value(kind->tgid, record->header);
 	row->vm = vm_name(print, machine, row->tgid);
-	if (!shape->vcpu)
+	if (!kind->vcpu)
 		return 0;
-	vcpu = (int64_t)hs_field_value(shape->vcpu, record->header);
+	vcpu = (int64_t)hs_field_value(kind->vcpu, record->header);
 	if (vcpu < 0) /* this event's kernel does not tell */
 		return 0;
 	row->vcpu = vcpu;
@@ -227,12 +242,12 @@ static int fill_row(struct print *print, struct machine *machine, struct hs_prin
 		       : hs_threads_learn(&machine->threads, record->header->tid, (uint32_t)row->vcpu);
 }
 
-static bool is_wanted(const struct print *print, const struct hs_print_row *row)
+static bool is_wanted(const struct print *print, const struct hs_print_kind *kind, const struct hs_print_row *row)
 {
 	const struct hs_scope *scope = &print->config->scope;
-	const struct hs_field *other = print->shapes[row->event->id].other_tgid;
+	const struct hs_field *other = kind->other_tgid;
 
-	if (!print->config->events.has[row->event->id] || (scope->cpus && !hs_cpulist_has(scope->cpus, row->cpu)))
+	if (!kind->is_wanted || (scope->cpus && !hs_cpulist_has(scope->cpus, row->cpu)))
 		return false;
 	if (scope->vcpus && (row->vcpu < 0 || !hs_cpulist_has(scope->vcpus, (uint32_t)row->vcpu)))
 		return false;
@@ -267,7 +282,6 @@ static void put_row(struct print *print, const struct hs_print_row *row)
 		break;
 	}
 	print->has_event = true;
-	print->printed[row->event->id]++;
 }
 
 /* ---- begin and end of the output --------------------------------------------------------------- */
@@ -284,7 +298,7 @@ static void put_document_head(struct print *print)
 		hs_out_text(out, i ? ",{\"machine\":" : "{\"machine\":");
 		hs_out_json(out, print->machines[i].name);
 		hs_out_text(out, ",\"clock_offset_ns\":");
-		hs_out_s64(out, (int64_t)print->machines[i].to_real_ns);
+		hs_out_s64(out, print->machines[i].to_real_ns);
 		hs_out_char(out, '}');
 	}
 	hs_out_text(out, "]");
@@ -292,23 +306,70 @@ static void put_document_head(struct print *print)
 		hs_out_text(out, ",\n\"events\":[");
 }
 
+/* What was printed of events with the name of this one that stand behind it: counted with it. */
+static uint64_t take_others(struct print *print, size_t machine, uint32_t index)
+{
+	const char *name = print->machines[machine].kinds[index].event->name;
+	uint64_t sum = 0;
+
+	for (uint32_t j = index + 1; machine < print->machine_nr; machine++, j = 0) {
+		for (; j < print->machines[machine].kind_nr; j++) {
+			struct hs_print_kind *kind = &print->machines[machine].kinds[j];
+
+			if (!kind->printed || strcmp(kind->event->name, name) != 0)
+				continue;
+			sum += kind->printed;
+			kind->printed = 0;
+		}
+	}
+	return sum;
+}
+
+/* Events of one name, of whatever machine and source, count as one: calls `put` for each name that was printed. */
+static void for_each_count(struct print *print, void (*put)(struct print *, const char *, uint64_t, bool is_first))
+{
+	bool is_first = true;
+
+	for (size_t i = 0; i < print->machine_nr; i++) {
+		for (uint32_t j = 0; j < print->machines[i].kind_nr; j++) {
+			struct hs_print_kind *kind = &print->machines[i].kinds[j];
+			uint64_t printed = kind->printed;
+
+			if (!printed)
+				continue;
+			printed += take_others(print, i, j);
+			put(print, kind->event->name, printed, is_first);
+			is_first = false;
+		}
+	}
+}
+
+static void put_json_count(struct print *print, const char *name, uint64_t count, bool is_first)
+{
+	if (!is_first)
+		hs_out_char(&print->out, ',');
+	hs_out_json(&print->out, name);
+	hs_out_char(&print->out, ':');
+	hs_out_u64(&print->out, count);
+}
+
+static void put_count(struct print *print, const char *name, uint64_t count, bool is_first)
+{
+	(void)is_first;
+	hs_out_u64(&print->out, count);
+	hs_out_char(&print->out, ' ');
+	hs_out_text(&print->out, name);
+	hs_out_char(&print->out, '\n');
+}
+
 static void put_document_end(struct print *print)
 {
 	struct hs_out *out = &print->out;
-	const char *separator = "";
 
 	if (print->config->form == HS_PRINT_JSON)
 		hs_out_text(out, "\n]");
 	hs_out_text(out, ",\n\"counts\":{");
-	for (unsigned int i = 0; i < hs_event_nr; i++) {
-		if (!print->printed[hs_events[i].id])
-			continue;
-		hs_out_text(out, separator);
-		hs_out_json(out, hs_events[i].name);
-		hs_out_char(out, ':');
-		hs_out_u64(out, print->printed[hs_events[i].id]);
-		separator = ",";
-	}
+	for_each_count(print, put_json_count);
 	hs_out_text(out, "},\n\"lost\":[");
 	for (size_t i = 0; i < print->loss_nr; i++) {
 		hs_out_text(out, i ? ",\n" : "\n");
@@ -317,38 +378,19 @@ static void put_document_end(struct print *print)
 	hs_out_text(out, "]}\n");
 }
 
-static void put_counts(struct print *print)
-{
-	for (unsigned int i = 0; i < hs_event_nr; i++) {
-		if (!print->printed[hs_events[i].id])
-			continue;
-		hs_out_u64(&print->out, print->printed[hs_events[i].id]);
-		hs_out_char(&print->out, ' ');
-		hs_out_text(&print->out, hs_events[i].name);
-		hs_out_char(&print->out, '\n');
-	}
-}
-
 static bool is_document(const struct hs_print_config *config)
 {
 	return config->form == HS_PRINT_JSON || (config->form == HS_PRINT_COUNT && config->json);
 }
 
 /* ---- reading ----------------------------------------------------------------------------------- */
-static int open_machine(struct print *print, const char *trace, const struct hs_vm_list *vms)
+/* Times since boot are the host's; without one in the recording the first machine's. */
+static void set_clocks(struct print *print)
 {
-	struct machine *machine = &print->machines[print->machine_nr];
-	int err = hs_ctf_reader_open(trace, &machine->reader);
+	int64_t boot_to_real_ns = print->machines[0].to_real_ns;
 
-	if (err)
-		return err;
-	print->machine_nr++;
-	machine->print = print;
-	machine->vms = vms;
-	machine->name = hs_ctf_reader_info(machine->reader)->machine;
-	machine->to_real_ns = (uint64_t)hs_ctf_reader_info(machine->reader)->clock_offset_ns;
-	hs_ctf_reader_on_loss(machine->reader, on_loss, machine);
-	return hs_threads_start(&machine->threads, vms);
+	for (size_t i = 0; i < print->machine_nr; i++)
+		print->machines[i].to_boot_ns = print->machines[i].to_real_ns - boot_to_real_ns;
 }
 
 /* Machines other than the first have VMs of their own, of which the recording's document says nothing. */
@@ -360,8 +402,17 @@ static int open_machines(struct print *print)
 	print->machines = calloc(config->trace_nr, sizeof(*print->machines));
 	if (!print->machines)
 		return -ENOMEM;
-	for (size_t i = 0; i < config->trace_nr && !err; i++)
-		err = open_machine(print, config->traces[i], i ? NULL : config->vms);
+	for (size_t i = 0; i < config->trace_nr && !err; i++) {
+		struct hs_print_machine *machine = &print->machines[print->machine_nr++];
+
+		err = hs_print_machine_open(machine, config->traces[i], i ? NULL : config->vms);
+		if (err)
+			break;
+		machine->ctx = print;
+		hs_ctf_reader_on_loss(machine->reader, on_loss, machine);
+	}
+	if (!err)
+		set_clocks(print);
 	print->style.clock = config->clock;
 	print->style.with_machine = config->trace_nr > 1;
 	return err;
@@ -373,11 +424,12 @@ static void set_range(struct print *print)
 
 	print->origin_ns = UINT64_MAX;
 	for (size_t i = 0; i < print->machine_nr; i++) {
-		const struct machine *machine = &print->machines[i];
+		const struct hs_print_machine *machine = &print->machines[i];
 		uint64_t begin_ns = hs_ctf_reader_begin_ns(machine->reader);
+		uint64_t real_ns = hs_print_machine_real_ns(machine, begin_ns);
 
-		if (begin_ns && real_ns(machine, begin_ns) < print->origin_ns)
-			print->origin_ns = real_ns(machine, begin_ns);
+		if (begin_ns && real_ns < print->origin_ns)
+			print->origin_ns = real_ns;
 	}
 	if (print->origin_ns == UINT64_MAX)
 		print->origin_ns = 0;
@@ -388,33 +440,19 @@ static void set_range(struct print *print)
 		print->to_ns = UINT64_MAX;
 	if (!config->from_ns && !config->to_ns)
 		return;
-	for (size_t i = 0; i < print->machine_nr; i++) {
-		struct machine *machine = &print->machines[i];
-
-		hs_ctf_reader_set_range(machine->reader, boot_of_ns(machine, print->from_ns),
-					boot_of_ns(machine, print->to_ns));
-	}
-}
-
-/* Reads the machine's next record. 0 or -errno. */
-static int advance(struct machine *machine)
-{
-	int more = hs_ctf_reader_next(machine->reader, &machine->record);
-
-	machine->has_record = more > 0;
-	return more < 0 ? more : 0;
+	for (size_t i = 0; i < print->machine_nr; i++)
+		hs_print_machine_set_range(&print->machines[i], print->from_ns, print->to_ns);
 }
 
 /* The machine whose next record is the earliest; NULL: all are at their end. */
-static struct machine *earliest(struct print *print)
+static struct hs_print_machine *earliest(struct print *print)
 {
-	struct machine *found = NULL;
+	struct hs_print_machine *found = NULL;
 
 	for (size_t i = 0; i < print->machine_nr; i++) {
-		struct machine *machine = &print->machines[i];
+		struct hs_print_machine *machine = &print->machines[i];
 
-		if (machine->has_record &&
-		    (!found || real_ns(machine, machine->record.header->ts) < real_ns(found, found->record.header->ts)))
+		if (machine->has_record && (!found || machine->real_ns < found->real_ns))
 			found = machine;
 	}
 	return found;
@@ -422,20 +460,24 @@ static struct machine *earliest(struct print *print)
 
 static int print_rows(struct print *print)
 {
-	struct machine *machine;
+	struct hs_print_machine *machine;
 	int err = 0;
 
 	for (size_t i = 0; i < print->machine_nr && !err; i++)
-		err = advance(&print->machines[i]);
+		err = hs_print_machine_advance(&print->machines[i]);
 	while (!err && !print->out.err && (machine = earliest(print))) {
+		struct hs_print_kind *kind;
 		struct hs_print_row row;
 
 		err = fill_row(print, machine, &row);
 		if (err)
 			break;
-		if (is_wanted(print, &row))
+		kind = &machine->kinds[machine->record.index];
+		if (is_wanted(print, kind, &row)) {
 			put_row(print, &row);
-		err = advance(machine);
+			kind->printed++;
+		}
+		err = hs_print_machine_advance(machine);
 	}
 	return err ? err : print->loss_err;
 }
@@ -453,7 +495,7 @@ static int print_all(struct print *print)
 	if (is_document(config))
 		put_document_end(print);
 	else if (config->form == HS_PRINT_COUNT)
-		put_counts(print);
+		for_each_count(print, put_count);
 	hs_out_flush(&print->out);
 	if (print->out.err == -EPIPE) /* `| head` has what it wants */
 		return 0;
@@ -471,10 +513,12 @@ int hs_print(const struct hs_print_config *config, int fd)
 	if (!err) {
 		print->config = config;
 		print->out.fd = fd;
-		set_shapes(print);
 		err = open_machines(print);
 	}
+	if (!err)
+		err = choose_events(print);
 	if (!err) {
+		print->style.columns = find_columns(print);
 		set_range(print);
 		err = print_all(print);
 	}

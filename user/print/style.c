@@ -2,6 +2,8 @@
 /* Records as text, JSON and CSV, after the table of events alone. Called from one thread. */
 #include "print/style.h"
 
+#include "trace/ctf_events.h"
+
 #define LABEL_WIDTH 16 /* of VM/vCPU, as trace-cmd pads the names of tasks */
 #define TID_WIDTH 7
 
@@ -29,7 +31,40 @@ static void put_value(struct hs_out *out, const struct hs_print_row *row, const 
 		put_number(out, field, value);
 }
 
-static void put_fields(struct hs_out *out, const struct hs_print_row *row, char separator)
+/* Everything but a NUMBER. */
+static void put_content(struct hs_out *out, const struct hs_print_row *row, const struct hs_field *field, bool is_csv)
+{
+	bool is_text = field->kind == HS_FIELD_TEXT || field->kind == HS_FIELD_STRING;
+	size_t count;
+	const void *content = hs_ctf_field_content(row->event, field, row->header, &count);
+
+	if (is_text) {
+		is_csv ? hs_out_csv_bytes(out, content, count) : hs_out_safe_bytes(out, content, count);
+		return;
+	}
+	hs_out_char(out, '[');
+	for (size_t i = 0; i < count; i++) {
+		uint64_t value = hs_ctf_field_number(field, content, i);
+
+		if (i)
+			hs_out_char(out, ',');
+		if (field->format == HS_FORMAT_HEX)
+			hs_out_hex(out, value);
+		else
+			put_number(out, field, value);
+	}
+	hs_out_char(out, ']');
+}
+
+static void put_any(struct hs_out *out, const struct hs_print_row *row, const struct hs_field *field, bool is_csv)
+{
+	if (field->kind == HS_FIELD_NUMBER)
+		put_value(out, row, field);
+	else
+		put_content(out, row, field, is_csv);
+}
+
+static void put_fields(struct hs_out *out, const struct hs_print_row *row, bool is_csv)
 {
 	bool is_first = true;
 
@@ -39,11 +74,11 @@ static void put_fields(struct hs_out *out, const struct hs_print_row *row, char 
 		if (!hs_field_is_shown(field))
 			continue;
 		if (!is_first)
-			hs_out_char(out, separator);
+			hs_out_char(out, ' ');
 		is_first = false;
 		hs_out_text(out, field->name);
 		hs_out_char(out, '=');
-		put_value(out, row, field);
+		put_any(out, row, field, is_csv);
 	}
 }
 
@@ -109,7 +144,7 @@ void hs_print_text(struct hs_out *out, const struct hs_print_style *style, const
 	put_where(out, row->cpu, style, row->time_ns);
 	hs_out_text(out, row->event->name);
 	hs_out_text(out, ": ");
-	put_fields(out, row, ' ');
+	put_fields(out, row, false);
 	hs_out_char(out, '\n');
 }
 
@@ -158,6 +193,24 @@ static void put_key_u64(struct hs_out *out, const char *key, uint64_t value)
 	hs_out_u64(out, value);
 }
 
+static void put_json_content(struct hs_out *out, const struct hs_print_row *row, const struct hs_field *field)
+{
+	size_t count;
+	const void *content = hs_ctf_field_content(row->event, field, row->header, &count);
+
+	if (field->kind == HS_FIELD_TEXT || field->kind == HS_FIELD_STRING) {
+		hs_out_json_bytes(out, content, count);
+		return;
+	}
+	hs_out_char(out, '[');
+	for (size_t i = 0; i < count; i++) {
+		if (i)
+			hs_out_char(out, ',');
+		put_number(out, field, hs_ctf_field_number(field, content, i));
+	}
+	hs_out_char(out, ']');
+}
+
 static void put_json_value(struct hs_out *out, const struct hs_print_row *row, const struct hs_field *field)
 {
 	uint64_t value = hs_field_value(field, row->header);
@@ -190,7 +243,10 @@ static void put_json_fields(struct hs_out *out, const struct hs_print_row *row)
 		hs_out_char(out, '"');
 		hs_out_text(out, field->name);
 		hs_out_text(out, "\":");
-		put_json_value(out, row, field);
+		if (field->kind == HS_FIELD_NUMBER)
+			put_json_value(out, row, field);
+		else
+			put_json_content(out, row, field);
 	}
 	if (separator == '{')
 		hs_out_char(out, '{');
@@ -257,6 +313,16 @@ void hs_print_csv_head(struct hs_out *out, const struct hs_print_style *style)
 	hs_out_char(out, '\n');
 }
 
+/* All fields as one; those that a guest chose may hold anything. */
+static void put_csv_fields(struct hs_out *out, const struct hs_print_row *row)
+{
+	const char *quote = row->event->is_foreign ? "\"" : "";
+
+	hs_out_text(out, quote);
+	put_fields(out, row, true);
+	hs_out_text(out, quote);
+}
+
 void hs_print_csv(struct hs_out *out, const struct hs_print_style *style, const struct hs_print_row *row)
 {
 	hs_out_u64(out, row->time_ns);
@@ -276,16 +342,22 @@ void hs_print_csv(struct hs_out *out, const struct hs_print_style *style, const 
 	hs_out_text(out, row->event->name);
 	hs_out_char(out, ',');
 	if (!style->columns) {
-		put_fields(out, row, ' ');
+		put_csv_fields(out, row);
 		hs_out_char(out, '\n');
 		return;
 	}
 	for (unsigned int i = 0, shown = 0; i < row->event->field_nr; i++) {
-		if (!hs_field_is_shown(&row->event->fields[i]))
+		const struct hs_field *field = &row->event->fields[i];
+		bool is_number = field->kind == HS_FIELD_NUMBER && !(row->event->is_foreign && field->list);
+		const char *quote = is_number ? "" : "\"";
+
+		if (!hs_field_is_shown(field))
 			continue;
 		if (shown++)
 			hs_out_char(out, ',');
-		put_value(out, row, &row->event->fields[i]);
+		hs_out_text(out, quote);
+		put_any(out, row, field, true);
+		hs_out_text(out, quote);
 	}
 	hs_out_char(out, '\n');
 }
