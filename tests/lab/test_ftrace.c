@@ -265,7 +265,11 @@ static void test_events_are_what_the_kernel_prints(void)
 	if (pipe)
 		pclose(pipe);
 	lab_equal(events_agreed, produced, "every event agrees in CPU, time, thread, name");
-	lab_ok(fields_agreed > produced, "and in the fields (%lu of them)", fields_agreed);
+	snprintf(command, sizeof(command), "build/hsbpf print --jsonl %s >%s.jsonl", taking.trace, taking.trace);
+	lab_equal((uint64_t)shell(command), 0, "hsbpf print prints it");
+	lab_equal(number_of("tests/lab/print_agrees.py %s.jsonl %s.bt 2>&1", taking.trace), produced,
+		  "each event as babeltrace2, in every field");
+	lab_ok(fields_agreed > produced, "of the fields, %lu are the kernel's", fields_agreed);
 }
 
 /* ---- counts ---- */
