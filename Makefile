@@ -32,7 +32,7 @@ obj = $(patsubst %.c,$(B)/%.o,$(1))
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all
-all: $(B)/hsbpf $(B)/hsbpf-init $(B)/hsbpf-migtools ## build hsbpf and its guests' programs (the default)
+all: $(B)/hsbpf $(B)/hsbpf-init $(B)/hsbpf-migtools $(B)/hsbpf-agent ## build hsbpf and its guests' programs (the default)
 
 # ---- the program -------------------------------------------------------------------------------
 $(B)/libbase.a: $(call obj,$(BASE_SRC))
@@ -49,6 +49,11 @@ $(B)/hsbpf: $(B)/user/main.o $(B)/libhsbpf.a $(B)/libbase.a
 $(B)/hsbpf-init: $(call obj,$(GUEST_SRC)) $(B)/orchestrate/frame.o $(B)/orchestrate/agent.o $(B)/libbase.a
 	$(call msg,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -static -o $@ $^
+
+# The agent alone, static for guests: the archives give what it needs and no more.
+$(B)/hsbpf-agent: $(B)/user/agent_main.o $(B)/libhsbpf.a $(B)/libbase.a
+	$(call msg,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -static -o $@ $^ $$(pkg-config --static --libs libbpf libelf zlib json-c) -lpthread
 
 # The tools for migrations alone, static for guests. The linker's warnings are off for getaddrinfo's: this C library has
 # /etc/hosts and DNS built in, and services of nsswitch.conf that need a file at run time are done without.

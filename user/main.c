@@ -24,6 +24,7 @@ const struct hs_verb *const hs_verbs[] = {
 	&cmd_print,
 	&cmd_events,
 	&cmd_stat, &cmd_top,
+	&cmd_agent,
 	&cmd_check,
 	&cmd_show,
 	&cmd_report_vm_exit,

@@ -88,7 +88,7 @@ struct hs_wire_cpu_status {
 	uint32_t flags; /* HS_WIRE_CPU_... */
 	uint64_t sent_pages, sent_packets, sent_bytes;
 	uint64_t dropped_pages, dropped_bytes; /* left the ring and did not reach the port */
-	uint64_t dropped_packets;	       /* of the BPF recording, the same; what is in them counts as disk_lost */
+	uint64_t dropped_packets;	       /* of the BPF recording, the same */
 	/* The ring's own: per_cpu/cpuN/stats. Produced: entries + overrun + dropped_events + read. */
 	uint64_t ring_entries, ring_overrun, ring_commit_overrun, ring_dropped_events, ring_read;
 	uint64_t bpf_ring_lost; /* records that found no room in the BPF ring */
@@ -104,7 +104,7 @@ enum hs_wire_cpu_flag {
 struct hs_wire_bpf_counts {
 	uint32_t event_id;
 	uint32_t unused;
-	uint64_t recorded; /* in packets that were sent */
+	uint64_t recorded; /* in packets made; what did not come is in dropped_packets of the CPUs, and seq has a gap */
 	uint64_t ring_lost, disk_lost, missed;
 };
 

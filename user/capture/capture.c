@@ -31,6 +31,7 @@
 struct hs_capture {
 	struct hs_probes *probes;
 	struct hs_ctf_writer *writer;
+	struct hs_ctf_output output; /* put is NULL: files */
 	struct hs_rings rings;
 	unsigned int slot_bits; /* a ring has 2^slot_bits slots */
 	bool flight;
@@ -150,6 +151,8 @@ static int open_writer(const struct hs_capture *capture, const char *dir, struct
 	struct hs_clock_sample now;
 	struct hs_ctf_writer_config config = { .dir = dir, .machine = capture->machine, .start_ns = capture->start_ns };
 
+	if (capture->output.put)
+		config.output = &capture->output;
 	hs_clock_sample_take(&now);
 	config.clock_offset_ns = now.real_ns - now.boot_ns;
 	return hs_ctf_writer_open(&config, out);
@@ -263,6 +266,8 @@ int hs_capture_open(const struct hs_capture_config *config, struct hs_capture **
 	capture->fill_fd = -1;
 	capture->flight = config->flight;
 	capture->filter = config->filter;
+	if (config->output)
+		capture->output = *config->output;
 	snprintf(capture->machine, sizeof(capture->machine), "%s", config->machine);
 	capture->start_ns = hs_now_ns();
 	capture->slot_bits = slot_bits_of(config->ring_bytes);
@@ -333,13 +338,20 @@ bool hs_capture_take_wake(struct hs_capture *capture)
 	return true;
 }
 
+static bool is_output_ready(const struct hs_capture *capture, uint32_t cpu)
+{
+	const struct hs_ctf_output *output = &capture->output;
+
+	return !output->put || !output->is_ready || output->is_ready(output->ctx, cpu);
+}
+
 void hs_capture_drain(struct hs_capture *capture)
 {
 	if (capture->flight)
 		return;
 	hs_capture_take_wake(capture);
 	for (uint32_t cpu = 0; cpu < capture->cpu_nr; cpu++) {
-		if (!hs_ring_is_empty(&capture->rings, cpu))
+		if (!hs_ring_is_empty(&capture->rings, cpu) && is_output_ready(capture, cpu))
 			hs_drain_cpu(&capture->rings, cpu, capture->writer);
 	}
 }

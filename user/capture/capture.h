@@ -19,8 +19,9 @@ struct hs_capture;
 
 struct hs_capture_config {
 	const char
-		*trace_dir;  /* made here; its parent must exist. In flight it is not made, only told to hs_salvage() */
-	const char *machine; /* whose kernel this is: "host" */
+		*trace_dir; /* made here; its parent must exist. In flight it is not made, only told to hs_salvage() */
+	const struct hs_ctf_output *output; /* packets go there; trace_dir is not used. NULL: into trace_dir */
+	const char *machine;		    /* whose kernel this is: "host" */
 	/*
 	 * Overwriting mode: the rings keep the newest records, nothing is written and nobody reads until
 	 * hs_capture_snapshot(). What was written over counts as ring_lost.

@@ -14,6 +14,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/scoped.h"
+#include "capture/capture.h"
 
 #define FDINFO_BYTES_MAX 4096
 
@@ -66,4 +67,32 @@ int hs_netns_inum(uint32_t *inum)
 		return hs_fail(-errno, "cannot tell the network namespace:");
 	*inum = (uint32_t)netns.st_ino;
 	return 0;
+}
+
+static bool is_watched(const struct hs_capture *capture, unsigned int ifindex)
+{
+	struct hs_capture_tap_counts counts;
+
+	for (size_t i = 0; !hs_capture_tap_counts(capture, i, &counts); i++)
+		if (counts.ifindex == ifindex)
+			return true;
+	return false;
+}
+
+int hs_taps_watch_new(struct hs_capture *capture)
+{
+	struct if_nameindex *interfaces;
+	uint32_t netns_inum;
+	int err = hs_netns_inum(&netns_inum);
+
+	if (err)
+		return err;
+	interfaces = if_nameindex();
+	for (struct if_nameindex *at = interfaces; at && at->if_index && !err; at++) {
+		if (!is_watched(capture, at->if_index) && hs_tap_is(at->if_name))
+			err = hs_capture_watch_tap(capture, netns_inum, at->if_index,
+						   (uint16_t)hs_capture_tap_nr(capture), HS_ROLE_OTHER);
+	}
+	if_freenameindex(interfaces);
+	return err;
 }

@@ -16,4 +16,9 @@ bool hs_tap_is_held(pid_t tgid, const char *name);
 /* st_ino of this process's network namespace: what the BPF programs know it by. 0 or -errno (said). */
 int hs_netns_inum(uint32_t *inum);
 
+struct hs_capture;
+
+/* Watches every tap of this network namespace that is not watched yet, numbered on. 0 or -errno (said). */
+int hs_taps_watch_new(struct hs_capture *capture);
+
 #endif

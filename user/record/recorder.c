@@ -239,20 +239,14 @@ static int watch_tap(struct hs_recorder *recorder, const char *name, uint32_t ne
 static int watch_taps(struct hs_recorder *recorder)
 {
 	const struct hs_recorder_config *config = &recorder->config;
-	struct if_nameindex *interfaces;
-	uint16_t number = 0;
 	uint32_t netns_inum;
-	int err = hs_netns_inum(&netns_inum);
+	int err;
+
+	if (!config->taps.count)
+		return hs_taps_watch_new(recorder->capture);
+	err = hs_netns_inum(&netns_inum);
 	for (size_t i = 0; i < config->taps.count && !err; i++)
-		err = watch_tap(recorder, config->taps.items[i], netns_inum, number++);
-	if (err || config->taps.count)
-		return err;
-	interfaces = if_nameindex();
-	for (struct if_nameindex *at = interfaces; at && at->if_index && !err; at++) {
-		if (hs_tap_is(at->if_name))
-			err = watch_tap(recorder, at->if_name, netns_inum, number++);
-	}
-	if_freenameindex(interfaces);
+		err = watch_tap(recorder, config->taps.items[i], netns_inum, (uint16_t)i);
 	return err;
 }
 

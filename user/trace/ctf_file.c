@@ -16,7 +16,7 @@
 
 void hs_ctf_file_init(struct hs_ctf_file *file, int dir_fd, const char *prefix, uint32_t cpu)
 {
-	*file = (struct hs_ctf_file){ .dir_fd = dir_fd, .fd = -1 };
+	*file = (struct hs_ctf_file){ .dir_fd = dir_fd, .cpu = cpu, .fd = -1 };
 	snprintf(file->name, sizeof(file->name), "%s%u", prefix, cpu);
 }
 
@@ -44,18 +44,25 @@ static int write_at(int fd, const uint8_t *bytes, size_t byte_nr, uint64_t offse
 	return 0;
 }
 
-int hs_ctf_file_put(struct hs_ctf_file *file, const void *packet, size_t bytes)
+static int append(struct hs_ctf_file *file, const void *packet, size_t bytes)
 {
 	int err = file->fd < 0 ? open_file(file) : 0;
 
 	if (err)
 		return err;
 	err = write_at(file->fd, packet, bytes, file->bytes);
-	if (err) {
-		if (ftruncate(file->fd, file->bytes))
-			hs_dbg("cannot cut off a torn packet of %s", file->name);
+	if (err && ftruncate(file->fd, file->bytes))
+		hs_dbg("cannot cut off a torn packet of %s", file->name);
+	return err;
+}
+
+int hs_ctf_file_put(struct hs_ctf_file *file, const void *packet, size_t bytes)
+{
+	int err = file->output ? file->output->put(file->output->ctx, file->cpu, packet, bytes)
+			       : append(file, packet, bytes);
+
+	if (err)
 		return err;
-	}
 	file->bytes += bytes;
 	file->packets++;
 	return 0;

@@ -8,11 +8,23 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "trace/ctf.h"
 
+/* Where packets go instead of files. Called by the writer's thread. */
+struct hs_ctf_output {
+	/* Takes a copy of a packet, header first; each one whole. 0, or -errno: its records count as disk_lost. */
+	int (*put)(void *ctx, uint32_t cpu, const void *packet, size_t bytes);
+	/* For captures: whether a packet of that CPU is welcome, else its records wait in their ring. NULL: always. */
+	bool (*is_ready)(void *ctx, uint32_t cpu);
+	void *ctx;
+};
+
 struct hs_ctf_file {
-	int dir_fd; /* borrowed */
+	int dir_fd;			    /* borrowed */
+	const struct hs_ctf_output *output; /* NULL: a file. Set it after hs_ctf_file_init() */
+	uint32_t cpu;
 	char name[24];
 	int fd; /* -1 before the first packet */
 	uint64_t bytes;

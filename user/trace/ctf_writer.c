@@ -40,6 +40,7 @@ struct stream {
 
 struct hs_ctf_writer {
 	int dir_fd;
+	struct hs_ctf_output output; /* put is NULL: files */
 	struct hs_ctf_info info;
 	struct hs_ctf_writer_counts counts;
 	bool write_failed; /* said already */
@@ -81,6 +82,16 @@ static int write_metadata(struct hs_ctf_writer *writer, const char *dir)
 	return 0;
 }
 
+static int open_dir(struct hs_ctf_writer *writer, const struct hs_ctf_writer_config *config)
+{
+	if (mkdir(config->dir, 0755) && errno != EEXIST)
+		return hs_fail(-errno, "cannot make the trace folder %s:", config->dir);
+	writer->dir_fd = open(config->dir, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+	if (writer->dir_fd < 0)
+		return hs_fail(-errno, "cannot open the trace folder %s:", config->dir);
+	return write_metadata(writer, config->dir);
+}
+
 int hs_ctf_writer_open(const struct hs_ctf_writer_config *config, struct hs_ctf_writer **out)
 {
 	scoped(hs_ctf_writer) struct hs_ctf_writer *writer = calloc(1, sizeof(*writer));
@@ -95,18 +106,13 @@ int hs_ctf_writer_open(const struct hs_ctf_writer_config *config, struct hs_ctf_
 	if (!writer->buffer || !writer->starts)
 		return -ENOMEM;
 	err = hs_ctf_info_init(&writer->info, config->machine, HS_CTF_CLOCK, config->clock_offset_ns);
-	if (err)
-		return err;
-	if (mkdir(config->dir, 0755) && errno != EEXIST)
-		return hs_fail(-errno, "cannot make the trace folder %s:", config->dir);
-	writer->dir_fd = open(config->dir, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
-	if (writer->dir_fd < 0)
-		return hs_fail(-errno, "cannot open the trace folder %s:", config->dir);
-	err = write_metadata(writer, config->dir);
-	if (err)
-		return err;
-	*out = take(writer);
-	return 0;
+	if (!err && config->output)
+		writer->output = *config->output;
+	else if (!err)
+		err = open_dir(writer, config);
+	if (!err)
+		*out = take(writer);
+	return err;
 }
 
 static int grow_streams(struct hs_ctf_writer *writer, uint32_t stream_nr)
@@ -118,6 +124,7 @@ static int grow_streams(struct hs_ctf_writer *writer, uint32_t stream_nr)
 	for (uint32_t i = writer->stream_nr; i < stream_nr; i++) {
 		streams[i] = (struct stream){ .last_ts = writer->start_ns };
 		hs_ctf_file_init(&streams[i].file, writer->dir_fd, "cpu", i);
+		streams[i].file.output = writer->output.put ? &writer->output : NULL;
 	}
 	writer->streams = streams;
 	writer->stream_nr = stream_nr;

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/scoped.h"
+#include "trace/ctf_file.h"
 #include "trace_events/events.h"
 
 struct hs_ctf_writer;
@@ -18,6 +19,7 @@ struct hs_ctf_writer_config {
 	const char *machine;	 /* host, l1, l2-0, ... */
 	int64_t clock_offset_ns; /* the machine's CLOCK_REALTIME - CLOCK_BOOTTIME */
 	uint64_t start_ns; /* no record is earlier; a loss at the very begin is said to be after it. 0: not known */
+	const struct hs_ctf_output *output; /* NULL: files in `dir`; else `dir` is not used, and no metadata written */
 };
 
 struct hs_ctf_writer_counts {
