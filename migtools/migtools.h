@@ -9,7 +9,7 @@
 #include "base/opt.h"
 
 extern const struct hs_verb cmd_mm_dirty;
-extern const struct hs_verb cmd_server_rr, cmd_client_rr, cmd_client;
+extern const struct hs_verb cmd_server_rr, cmd_client_rr, cmd_client, cmd_server;
 
 /* The rows of both programs' tables; one a line. */
 /* clang-format off */
@@ -17,7 +17,8 @@ extern const struct hs_verb cmd_server_rr, cmd_client_rr, cmd_client;
 	&cmd_mm_dirty, \
 	&cmd_server_rr, \
 	&cmd_client_rr, \
-	&cmd_client,
+	&cmd_client, \
+	&cmd_server,
 /* clang-format on */
 
 #endif

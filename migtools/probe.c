@@ -18,14 +18,18 @@ void hs_probe_encode(const struct hs_probe *probe, uint8_t bytes[HS_PROBE_BYTES]
 
 bool hs_probe_decode(const uint8_t *bytes, size_t len, struct hs_probe *out)
 {
+	struct hs_probe probe;
 	uint64_t numbers[4];
 
 	if (len != HS_PROBE_BYTES || memcmp(bytes, magic, sizeof(magic)) != 0)
 		return false;
 	memcpy(numbers, bytes + sizeof(magic), sizeof(numbers));
-	*out = (struct hs_probe){ .session = be64toh(numbers[0]),
-				  .seq = be64toh(numbers[1]),
-				  .sent_ns = be64toh(numbers[2]),
-				  .interval_ns = be64toh(numbers[3]) };
+	probe = (struct hs_probe){ .session = be64toh(numbers[0]),
+				   .seq = be64toh(numbers[1]),
+				   .sent_ns = be64toh(numbers[2]),
+				   .interval_ns = be64toh(numbers[3]) };
+	if (probe.interval_ns < HS_PROBE_INTERVAL_MIN_NS || probe.interval_ns > HS_PROBE_INTERVAL_MAX_NS)
+		return false;
+	*out = probe;
 	return true;
 }

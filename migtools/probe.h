@@ -18,13 +18,15 @@
 #include <stdint.h>
 
 #define HS_PROBE_BYTES 40
+#define HS_PROBE_INTERVAL_MIN_NS 10000u
+#define HS_PROBE_INTERVAL_MAX_NS 3600000000000u
 
 struct hs_probe {
 	uint64_t session, seq, sent_ns, interval_ns;
 };
 
 void hs_probe_encode(const struct hs_probe *probe, uint8_t bytes[HS_PROBE_BYTES]);
-/* False when it is none: another length, other first bytes. */
+/* False when it is none: another length, other first bytes, an interval that cannot be. */
 bool hs_probe_decode(const uint8_t *bytes, size_t len, struct hs_probe *out);
 
 #endif

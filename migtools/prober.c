@@ -18,8 +18,6 @@
 #include "base/unit.h"
 #include "migtools/spread.h"
 
-#define INTERVAL_MIN_NS 10000u
-#define INTERVAL_MAX_NS 3600000000000u
 /* A packet has its time stamp before it is in the socket: a busy machine may take that long in between. */
 #define SETTLE_NS 20000000u
 #define SETTLE_PERIOD_NS 5000000u
@@ -37,7 +35,7 @@ static int parse_interval(const char *text, uint64_t *out)
 	if (text[strspn(text, "0123456789.")] != '\0')
 		return hs_parse_duration(text, out);
 	ms = strtod(text, &end);
-	if (end == text || *end || ms > INTERVAL_MAX_NS / 1e6)
+	if (end == text || *end || ms > HS_PROBE_INTERVAL_MAX_NS / 1e6)
 		return -EINVAL;
 	*out = (uint64_t)(ms * 1e6 + 0.5);
 	return 0;
@@ -59,7 +57,7 @@ int hs_prober_parse(struct hs_prober_config *config, int argc, char **argv)
 		hs_err("'%s' is no interval: milliseconds such as 50 or 0.2", argv[1]);
 		return HS_EXIT_USAGE;
 	}
-	if (config->interval_ns < INTERVAL_MIN_NS || config->interval_ns > INTERVAL_MAX_NS) {
+	if (config->interval_ns < HS_PROBE_INTERVAL_MIN_NS || config->interval_ns > HS_PROBE_INTERVAL_MAX_NS) {
 		hs_err("an interval is 10us at least and 1h at most");
 		return HS_EXIT_USAGE;
 	}

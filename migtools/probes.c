@@ -267,7 +267,7 @@ int hs_probes_answer(struct hs_probes *probes, uint64_t seq, uint64_t arrival_ns
 	if (err)
 		return err;
 	*verdict = HS_PROBES_UNKNOWN;
-	if (seq >= probes->sent || probes->sent - seq > probes->slot_nr) {
+	if (seq >= probes->sent || probes->sent - seq > probes->slot_nr || slot->error) {
 		probes->unknown++;
 		return 0;
 	}

@@ -28,7 +28,7 @@ enum hs_probes_verdict {
 	HS_PROBES_IN_TIME,
 	HS_PROBES_LATE,
 	HS_PROBES_DUPLICATE,
-	HS_PROBES_UNKNOWN, /* never sent, or so long ago that nobody remembers */
+	HS_PROBES_UNKNOWN, /* never sent, not sent, or so long ago that nobody remembers */
 };
 
 struct hs_probes_slot;

@@ -389,6 +389,9 @@ static void test_what_mig_mon_sends_is_no_probe_of_ours(void **state)
 	assert_false(hs_probe_decode(bytes, HS_PROBE_BYTES + 1, &probe));
 	assert_false(hs_probe_decode(bytes, HS_PROBE_BYTES - 1, &probe));
 	assert_false(hs_probe_decode(bytes, 0, &probe));
+	bytes[36] = bytes[37] = bytes[38] = bytes[39] = 0;
+	assert_false(hs_probe_decode(bytes, HS_PROBE_BYTES, &probe)); /* an interval of 0 */
+	memcpy(bytes, wire, sizeof(wire));
 	bytes[7]++;
 	assert_false(hs_probe_decode(bytes, HS_PROBE_BYTES, &probe));
 }
