@@ -103,7 +103,7 @@ FUZZ_SECONDS ?= 10
 
 $(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(B)/libhsbpf.a $(B)/libbase.a
 	$(call msg,LINK,$@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS) -lm
 
 $(B)/tests/lab/test_%: $(B)/tests/lab/test_%.o $(B)/tests/lab/lab.o $(B)/libhsbpf.a $(B)/libbase.a
 	$(call msg,LINK,$@)
