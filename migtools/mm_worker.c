@@ -73,6 +73,16 @@ static void note_delay(struct hs_worker *worker, uint64_t from_ns, uint64_t to_n
 		add_stall(worker, from_ns, to_ns - from_ns);
 }
 
+/* The time; what went by since the last look, beyond a wait that was wanted, was work or a delay. */
+static uint64_t look(struct hs_worker *worker)
+{
+	uint64_t now = now_ns(worker);
+
+	note_delay(worker, worker->seen_ns, now);
+	worker->seen_ns = now;
+	return now;
+}
+
 static void close_window(struct hs_worker *worker)
 {
 	if (worker->pacer.window < HS_DIRTY_WINDOWS_MAX)
@@ -161,7 +171,6 @@ static uint64_t random_below(struct hs_worker *worker, uint64_t count)
 static uint64_t verify_some(struct hs_worker *worker, uint64_t now)
 {
 	bool sample = worker->engine->config.verify && now - worker->sampled_ns >= SAMPLE_NS;
-	uint64_t end;
 
 	if (!sample && !worker->verify_left &&
 	    worker->pass == __atomic_load_n(&worker->engine->wanted_pass, __ATOMIC_RELAXED))
@@ -171,9 +180,7 @@ static uint64_t verify_some(struct hs_worker *worker, uint64_t now)
 		worker->sampled_ns = now;
 	}
 	go_on_verifying(worker);
-	end = now_ns(worker);
-	note_delay(worker, now, end);
-	return end;
+	return look(worker);
 }
 
 /* ---- dirtying ---------------------------------------------------------------------------------- */
@@ -247,8 +254,7 @@ static uint64_t dirty(struct hs_worker *worker, uint64_t grant, uint64_t now)
 		else
 			for (uint64_t i = 0; i < count; i++)
 				dirty_page(worker);
-		end = now_ns(worker);
-		note_delay(worker, now, end);
+		end = look(worker);
 		add_own(&worker->pages, count);
 		add_own(&worker->busy_ns, end - now);
 		worker->pacer.done += count;
@@ -270,10 +276,12 @@ static void wait_until(struct hs_worker *worker, uint64_t until_ns)
 {
 	uint64_t absolute_ns = worker->engine->start_ns + until_ns;
 	struct timespec until = { (time_t)(absolute_ns / 1000000000u), (long)(absolute_ns % 1000000000u) };
+	uint64_t now;
 
-	if (!sem_clockwait(&worker->wake, CLOCK_MONOTONIC, &until) || errno != ETIMEDOUT)
+	if (sem_clockwait(&worker->wake, CLOCK_MONOTONIC, &until) && errno != ETIMEDOUT && errno != EINTR)
 		return;
-	note_delay(worker, until_ns, now_ns(worker));
+	now = now_ns(worker);
+	worker->seen_ns = now < until_ns ? now : until_ns;
 }
 
 static void idle(struct hs_worker *worker, uint64_t now)
@@ -290,7 +298,7 @@ static void idle(struct hs_worker *worker, uint64_t now)
 static void work(struct hs_worker *worker)
 {
 	while (!is_stopping(worker)) {
-		uint64_t now = now_ns(worker), grant = 0;
+		uint64_t now = look(worker), grant = 0;
 
 		follow_clock(worker, now);
 		if (worker->engine->config.pattern != HS_PATTERN_ONCE)

@@ -24,6 +24,7 @@ struct hs_worker {
 	uint32_t hot_credit;
 	uint64_t random;
 	struct hs_pacer pacer;
+	uint64_t seen_ns;    /* when it last looked at the clock, or should have after a wait */
 	uint64_t sampled_ns; /* when a page was last read at random */
 	uint64_t verify_next, verify_left;
 	uint64_t pass; /* the newest verification it has begun */
