@@ -185,6 +185,7 @@ demo: deps ## the main job with one pair, and where to look at the result (root)
 LIBEXEC := $(PREFIX)/libexec/hsbpf
 DATA    := $(PREFIX)/share/hsbpf
 MAN     := $(PREFIX)/share/man/man1
+UNITS   := $(PREFIX)/lib/systemd/system
 # What has an installed path compiled in is made again when PREFIX changes.
 $(B)/prefix: FORCE
 	$(Q)mkdir -p $(B)
@@ -197,6 +198,9 @@ $(B)/orchestrate/images.o $(B)/user/cmd/lab_options.o: $(B)/prefix
 install: all ## install below PREFIX (/usr/local), staged in DESTDIR
 	install -D -m 755 $(B)/hsbpf $(DESTDIR)$(PREFIX)/bin/hsbpf
 	install -D -m 755 $(B)/hsbpf-init $(DESTDIR)$(LIBEXEC)/hsbpf-init
+	install -D -m 755 $(B)/hsbpf-agent $(DESTDIR)$(PREFIX)/bin/hsbpf-agent
+	install -d $(DESTDIR)$(UNITS)
+	sed 's|@BINDIR@|$(PREFIX)/bin|' data/hsbpf-agent.service > $(DESTDIR)$(UNITS)/hsbpf-agent.service
 	install -D -m 755 $(B)/hsbpf-migtools $(DESTDIR)$(LIBEXEC)/hsbpf-migtools
 	install -d $(DESTDIR)$(DATA) $(DESTDIR)$(MAN) $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	install -m 644 trace_events/*.events user/schema/*.json $(DESTDIR)$(DATA)
@@ -206,7 +210,8 @@ install: all ## install below PREFIX (/usr/local), staged in DESTDIR
 	$(Q)$(B)/hsbpf gen completion > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/hsbpf
 
 uninstall: ## remove what install put there
-	rm -f $(DESTDIR)$(PREFIX)/bin/hsbpf $(DESTDIR)$(MAN)/hsbpf.1 $(DESTDIR)$(MAN)/hsbpf-*.1
+	rm -f $(DESTDIR)$(PREFIX)/bin/hsbpf $(DESTDIR)$(PREFIX)/bin/hsbpf-agent $(DESTDIR)$(UNITS)/hsbpf-agent.service
+	rm -f $(DESTDIR)$(MAN)/hsbpf.1 $(DESTDIR)$(MAN)/hsbpf-*.1
 	rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/hsbpf
 	rm -rf $(DESTDIR)$(LIBEXEC) $(DESTDIR)$(DATA)
 

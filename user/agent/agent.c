@@ -139,10 +139,9 @@ int hs_agent_start_plain(struct hs_tracing_agent *agent, bool framed)
 
 static void end_session(struct hs_tracing_agent *agent)
 {
-	hs_agent_answer_stop(agent);
 	hs_texts_free(take(agent->texts));
 	hs_agent_session_say(agent->session);
-	hs_agent_session_free(take(agent->session));
+	hs_agent_close_session(agent);
 	if (agent->must_start && !agent->must_end)
 		hs_agent_start_plain(agent, false);
 	agent->must_start = false;

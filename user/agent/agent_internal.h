@@ -37,8 +37,8 @@ void hs_agent_on_room(void *ctx);
 /* Answers an order with RESULT: agent id, error, the text where there is one, and what `more` holds (or NULL). */
 void hs_agent_answer(struct hs_tracing_agent *agent, const struct hs_wire_frame *order, int err, const char *text,
 		     const struct hs_wire_payload *more);
-/* STOP's answer, once the session is over. */
-void hs_agent_answer_stop(struct hs_tracing_agent *agent);
+/* Frees the session, which is over, and answers the STOP that ended it. */
+void hs_agent_close_session(struct hs_tracing_agent *agent);
 
 /* The kernel agent's session: the ring as it is, raw or framed. 0 or -errno (said). */
 int hs_agent_start_plain(struct hs_tracing_agent *agent, bool framed);

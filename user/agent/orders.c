@@ -135,14 +135,19 @@ static void answer_ping(struct hs_tracing_agent *agent, const struct hs_wire_fra
 	hs_control_answer(agent->control, order, HS_WIRE_PONG, &pong, sizeof(pong));
 }
 
+static void put_status(const struct hs_tracing_agent *agent, struct hs_wire_payload *payload)
+{
+	if (agent->session)
+		hs_agent_session_put_status(agent->session, payload);
+	else
+		hs_wire_put_number(payload, HS_WIRE_SESSION, 0);
+}
+
 static void answer_status(struct hs_tracing_agent *agent, const struct hs_wire_frame *order)
 {
 	scoped(hs_wire_payload) struct hs_wire_payload payload = { 0 };
 
-	if (agent->session)
-		hs_agent_session_put_status(agent->session, &payload);
-	else
-		hs_wire_put_number(&payload, HS_WIRE_SESSION, 0);
+	put_status(agent, &payload);
 	hs_agent_answer(agent, order, 0, NULL, &payload);
 }
 
@@ -305,13 +310,17 @@ static void stop(struct hs_tracing_agent *agent, const struct hs_wire_frame *ord
 		hs_agent_session_finish(agent->session, hs_now_ns() + STOP_NS);
 }
 
-void hs_agent_answer_stop(struct hs_tracing_agent *agent)
+/* The answer comes when nothing of the session is left, and tells what it counted. */
+void hs_agent_close_session(struct hs_tracing_agent *agent)
 {
+	scoped(hs_wire_payload) struct hs_wire_payload payload = { 0 };
 	struct hs_wire_frame order = agent->stop_order;
 
+	put_status(agent, &payload);
+	hs_agent_session_free(take(agent->session));
 	agent->stop_order.magic = 0;
 	if (order.magic)
-		answer_status(agent, &order);
+		hs_agent_answer(agent, &order, 0, NULL, &payload);
 }
 
 static void formats(struct hs_tracing_agent *agent, const struct hs_wire_frame *order, const void *payload)

@@ -26,6 +26,7 @@
 struct hs_tracer {
 	int root_fd; /* of config.dir */
 	int dir_fd;  /* of the ring in use: an instance, or the same folder */
+	int hold_fd; /* a file of the instance, so that no other agent takes it for a dead one's */
 	char *instance;
 	bool as_it_is;
 };
@@ -89,7 +90,10 @@ static int make_instance(struct hs_tracer *tracer)
 		return -errno;
 	tracer->instance = take(instance);
 	tracer->dir_fd = openat(tracer->root_fd, tracer->instance, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
-	return tracer->dir_fd < 0 ? -errno : 0;
+	if (tracer->dir_fd < 0)
+		return -EIO;
+	tracer->hold_fd = openat(tracer->dir_fd, "tracing_on", O_RDONLY | O_CLOEXEC);
+	return tracer->hold_fd < 0 ? -EIO : 0;
 }
 
 /* Nobody's events, times or counts are from before. */
@@ -224,7 +228,7 @@ int hs_tracer_open(const struct hs_tracer_config *config, struct hs_argv *missin
 	if (!tracer)
 		return -ENOMEM;
 	tracer->as_it_is = config->as_it_is;
-	tracer->dir_fd = -1;
+	tracer->dir_fd = tracer->hold_fd = -1;
 	tracer->root_fd = open_root(config->dir);
 	if (tracer->root_fd < 0)
 		return hs_fail(tracer->root_fd, "cannot open %s:", config->dir ? config->dir : "tracefs");
@@ -364,6 +368,8 @@ void hs_tracer_free(struct hs_tracer *tracer)
 			make_empty(tracer);
 		close(tracer->dir_fd);
 	}
+	if (tracer->hold_fd >= 0)
+		close(tracer->hold_fd);
 	if (tracer->instance && unlinkat(tracer->root_fd, tracer->instance, AT_REMOVEDIR))
 		hs_warn("cannot remove the ftrace instance %s: %s", tracer->instance, strerror(errno));
 	if (tracer->root_fd >= 0)
