@@ -47,6 +47,9 @@ tests/bench/stat.sh
 echo "== hsbpf mm_dirty, against bare loops and stress-ng"
 tests/bench/mm_dirty.sh
 
+echo "== client_rr and server_rr, against ping -i on the same link"
+RUNS=5 tests/bench/probe.sh
+
 if [ -n "${PAIRS:-}" ]; then
 	echo "== collect --l2vm $PAIRS (aim: every pair with a result within 5 minutes)"
 	"$B/hsbpf" collect --l2vm "$PAIRS" -o "$work/many" || true

@@ -5,6 +5,7 @@ Every datagram is the four bytes "echo"; an echo server returns up to 1024 bytes
 connected and reads four bytes. Times are CLOCK_BOOTTIME in ns.
 
 echo LOG [PORT]              answers until SIGTERM; says "ready" first; LOG gets the time of each answer at the end
+slow MS [PORT]               the same, MS after what it answers came; no LOG
 sink N [PORT]                a one-way server: says "ready", then the length of each of N datagrams
 ask ADDRESS PORT HEX...      sends each, prints what came back in hex ("-" for nothing)
 ask-from PORT ADDRESS PORT HEX...   the same from a port of ours
@@ -14,6 +15,8 @@ stop PID SECONDS [RUN_SECONDS STOP_SECONDS]...   stops the process, lets it run,
                              was asked for, when it was seen, when the end was asked for, when that was seen
 clocked COMMAND...           runs it and prints the time before and after
 """
+import os
+import select
 import signal
 import socket
 import subprocess
@@ -50,6 +53,18 @@ def echo(log, port=9008):
         data, peer = server.recvfrom(1024)
         times.append(now())
         server.sendto(data, peer)
+
+
+def slow(delay_ms, port=9008):
+    server = listen(int(port))
+    waiting = []
+    while True:
+        left = (waiting[0][0] - now()) / 1e9 if waiting else None
+        if not waiting or (left > 0 and select.select([server], [], [], left)[0]):
+            data, peer = server.recvfrom(1024)
+            waiting.append((now() + int(delay_ms) * 1000000, data, peer))
+        else:
+            server.sendto(*waiting.pop(0)[1:])
 
 
 def sink(count, port=9008):
@@ -105,8 +120,6 @@ def send(pid, number, stopped):
 
 
 def stop(pid, *seconds):
-    import os
-
     target = (int(pid), os.pidfd_open(int(pid)))
     for step, length in enumerate(seconds):
         if step % 2:
