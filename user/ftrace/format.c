@@ -77,22 +77,30 @@ static bool is_plain(const char *text, size_t bytes)
 	return bytes > 0;
 }
 
+/* "\tKEY:NUMBER;" at *at, which moves behind it. */
+static bool skip_number(const char **at, const char *key, unsigned long max)
+{
+	size_t length = strlen(key);
+	unsigned long number;
+	char *end;
+
+	if (strncmp(*at, key, length) != 0 || !isdigit((unsigned char)(*at)[length]))
+		return false;
+	number = strtoul(*at + length, &end, 10);
+	*at = end + 1;
+	return *end == ';' && number <= max;
+}
+
 /* "\tfield:unsigned long args[6];\toffset:16;\tsize:48;\tsigned:0;" */
 static bool is_field_line(const char *line)
 {
-	unsigned int offset, size, is_signed;
 	const char *end = strchr(line, ';');
-	int used = 0;
 
 	if (strncmp(line, "\tfield:", 7) != 0 || !end || !is_plain(line + 7, (size_t)(end - line - 7)))
 		return false;
-	if (sscanf(end, ";\toffset:%5u;\tsize:%5u;%n", &offset, &size, &used) != 2 || !used)
-		return false;
-	line = end + used;
-	used = 0;
-	if (*line && (sscanf(line, "\tsigned:%1u;%n", &is_signed, &used) != 1 || line[used]))
-		return false;
-	return offset + size <= OFFSET_MAX;
+	end++;
+	return skip_number(&end, "\toffset:", OFFSET_MAX) && skip_number(&end, "\tsize:", OFFSET_MAX) &&
+	       (!*end || (skip_number(&end, "\tsigned:", 1) && !*end));
 }
 
 static bool is_head_line(const char *line, const char *start)
