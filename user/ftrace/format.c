@@ -19,6 +19,7 @@
 #define LINE_BYTES_MAX 512
 #define OFFSET_MAX 32768
 #define PRINT_FMT "\nprint fmt: "
+#define WORD "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
 #define LOC_BYTES 4 /* of __data_loc: offset in the low half, bytes in the high one */
 
 /* Bytes that follow each other both in the raw event and in the record. */
@@ -68,13 +69,48 @@ void hs_ftrace_format_free(struct hs_ftrace_format *format)
 }
 
 /* ---- the text ---------------------------------------------------------------------------------- */
-static bool is_plain(const char *text, size_t bytes)
+static size_t word_bytes(const char *at)
 {
-	for (size_t i = 0; i < bytes; i++) {
-		if (!isalnum((unsigned char)text[i]) && !strchr(" _*[]()+-/<>.,", text[i]))
+	return isdigit((unsigned char)*at) ? 0 : strspn(at, WORD);
+}
+
+/* "[]", "[16]", "[(8 * 2)]": behind it; NULL: something else is in the brackets. */
+static const char *skip_brackets(const char *at)
+{
+	size_t bytes = strspn(at + 1, WORD " ()+-*/");
+
+	return at[1 + bytes] == ']' ? at + bytes + 2 : NULL;
+}
+
+/*
+ * "unsigned long args[6]", "const char * name", "__data_loc char[] name": words and stars, a name at the end, brackets
+ * once. libtraceevent takes more, and loses memory over some of it.
+ */
+static bool is_declaration(const char *at, const char *end)
+{
+	unsigned int word_nr = 0, bracket_nr = 0;
+	bool ends_with_name = false;
+
+	while (at < end) {
+		size_t bytes = word_bytes(at);
+
+		if (bytes) {
+			ends_with_name = true;
+			word_nr++;
+			at += bytes;
+		} else if (*at == '*') {
+			ends_with_name = false;
+			at++;
+		} else if (*at == '[' && word_nr && !bracket_nr++) {
+			at = skip_brackets(at);
+			if (!at)
+				return false;
+		} else {
 			return false;
+		}
+		at += *at == ' ';
 	}
-	return bytes > 0;
+	return at == end && word_nr > 1 && ends_with_name;
 }
 
 /* "\tKEY:NUMBER;" at *at, which moves behind it. */
@@ -96,7 +132,7 @@ static bool is_field_line(const char *line)
 {
 	const char *end = strchr(line, ';');
 
-	if (strncmp(line, "\tfield:", 7) != 0 || !end || !is_plain(line + 7, (size_t)(end - line - 7)))
+	if (strncmp(line, "\tfield:", 7) != 0 || !end || !is_declaration(line + 7, end))
 		return false;
 	end++;
 	return skip_number(&end, "\toffset:", OFFSET_MAX) && skip_number(&end, "\tsize:", OFFSET_MAX) &&
