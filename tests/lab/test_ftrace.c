@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -272,6 +273,35 @@ static void test_events_are_what_the_kernel_prints(void)
 	lab_ok(fields_agreed > produced, "of the fields, %lu are the kernel's", fields_agreed);
 }
 
+/* Every format that this kernel has, one event, and babeltrace2. */
+static void test_every_format_of_this_kernel_is_understood(void)
+{
+	static const char *const events[] = { "raw_syscalls/sys_enter", NULL };
+	struct taking taking = { 0 };
+	struct hs_ftrace_counts counts;
+	scoped(mem) char *pattern = NULL;
+	unsigned int bad_nr = 0;
+	glob_t found = { 0 };
+
+	if (!start(&taking, "formats", events, "256"))
+		return;
+	pattern = hs_format("/proc/self/fd/%d/events/*/*/format", taking.tracer.tracefs_fd);
+	glob(pattern, 0, NULL, &found);
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		char *event = found.gl_pathv[i] + strlen(pattern) - strlen("*/*/format");
+
+		*strrchr(event, '/') = '\0';
+		bad_nr += add_format(&taking, event) != 0;
+	}
+	lab_ok(found.gl_pathc > 0 && !bad_nr, "all of %zu formats are understood", found.gl_pathc);
+	globfree(&found);
+	enable(&taking, events);
+	finish(&taking, &counts);
+	lab_equal(number_of("babeltrace2 %s 2>&1 | grep -vc sys_enter", taking.trace), 0,
+		  "babeltrace2 understands them");
+	lab_equal(number_of("build/hsbpf print --count %s", taking.trace), counts.recorded, "and hsbpf print");
+}
+
 /* ---- counts ---- */
 
 static const char *const calls_events[] = { "raw_syscalls/sys_enter", "raw_syscalls/sys_exit", NULL };
@@ -373,6 +403,7 @@ int main(void)
 	if (!can)
 		return lab_skip_all("needs root and a tracefs that prints fields by name (Linux 6.4 and later)");
 	test_events_are_what_the_kernel_prints();
+	test_every_format_of_this_kernel_is_understood();
 	test_a_million_events_are_all_there();
 	test_overrun_rings_say_what_they_lost("overrun", NULL, false);
 	test_overrun_rings_say_what_they_lost("overrun-read", NULL, true);

@@ -69,48 +69,68 @@ void hs_ftrace_format_free(struct hs_ftrace_format *format)
 }
 
 /* ---- the text ---------------------------------------------------------------------------------- */
+/* A name or a number: its length, 0 when it is neither. */
 static size_t word_bytes(const char *at)
 {
-	return isdigit((unsigned char)*at) ? 0 : strspn(at, WORD);
+	size_t bytes = strspn(at, WORD), digits = strspn(at, "0123456789");
+
+	return digits && digits != bytes ? 0 : bytes;
 }
 
-/* "[]", "[16]", "[(8 * 2)]": behind it; NULL: something else is in the brackets. */
-static const char *skip_brackets(const char *at)
+/* "16", "TASK_COMM_LEN", "(8 * 2)" up to the bracket: behind that; NULL: something else is there. */
+static const char *skip_length(const char *at)
 {
-	size_t bytes = strspn(at + 1, WORD " ()+-*/");
+	int depth = 0;
 
-	return at[1 + bytes] == ']' ? at + bytes + 2 : NULL;
+	while (*at != ']') {
+		size_t bytes = word_bytes(at);
+
+		depth += (*at == '(') - (*at == ')');
+		if (!bytes && (!*at || !strchr(" ()+-*/", *at)))
+			return NULL;
+		at += bytes ? bytes : 1;
+		if (depth < 0)
+			return NULL;
+	}
+	return depth || at[-1] == '[' || at[-1] == ' ' ? NULL : at + 1;
+}
+
+/* Words with blanks and stars between: behind them, and how many words; the last is a word. NULL: there is none. */
+static const char *skip_words(const char *at, unsigned int *word_nr)
+{
+	for (;;) {
+		size_t bytes = word_bytes(at), between;
+
+		if (!bytes)
+			return NULL;
+		(*word_nr)++;
+		at += bytes;
+		between = strspn(at, " *");
+		if (!between)
+			return at;
+		at += between;
+	}
 }
 
 /*
- * "unsigned long args[6]", "const char * name", "__data_loc char[] name": words and stars, a name at the end, brackets
- * once. libtraceevent takes more, and loses memory over some of it.
+ * "unsigned long args[6]", "char buf[]", "const char * name", "__data_loc char[] name". libtraceevent takes more, and
+ * loses memory over some of it.
  */
-static bool is_declaration(const char *at, const char *end)
+static bool is_declaration(const char *text, const char *end)
 {
-	unsigned int word_nr = 0, bracket_nr = 0;
-	bool ends_with_name = false;
+	bool is_dynamic = !strncmp(text, "__data_loc ", 11) || !strncmp(text, "__rel_loc ", 10);
+	unsigned int word_nr = 0;
+	const char *at = skip_words(text, &word_nr);
 
-	while (at < end) {
-		size_t bytes = word_bytes(at);
-
-		if (bytes) {
-			ends_with_name = true;
-			word_nr++;
-			at += bytes;
-		} else if (*at == '*') {
-			ends_with_name = false;
-			at++;
-		} else if (*at == '[' && word_nr && !bracket_nr++) {
-			at = skip_brackets(at);
-			if (!at)
-				return false;
-		} else {
-			return false;
-		}
-		at += *at == ' ';
-	}
-	return at == end && word_nr > 1 && ends_with_name;
+	if (!at || word_nr < (is_dynamic && at == end ? 3u : 2u))
+		return false;
+	if (is_dynamic && at != end)
+		return !strncmp(at, "[] ", 3) && word_bytes(at + 3) && at + 3 + word_bytes(at + 3) == end;
+	if (!strncmp(at, "[]", 2))
+		at += 2;
+	else if (*at == '[')
+		at = skip_length(at + 1);
+	return at == end;
 }
 
 /* "\tKEY:NUMBER;" at *at, which moves behind it. */
