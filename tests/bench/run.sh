@@ -24,6 +24,9 @@ tests/bench/print.sh
 echo "== hsbpf record and its peers: 2 million events of a guest on one CPU, recorders on another"
 tests/bench/record.sh
 
+echo "== hsbpf agent, against cat trace_pipe_raw"
+tests/bench/agent.sh
+
 echo "== collect --l2vm 1, --iperf3time $SECONDS_, against the bare script (aim: ratio 1.0 or less, better 0.7)"
 "$B/hsbpf" collect --dry-run -o "$work/warm" >/dev/null
 kernel=$(ls -d "${HSBPF_CACHE:-/var/cache/hsbpf}"/kernels/* 2>/dev/null | head -1 || true)
