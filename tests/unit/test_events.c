@@ -57,7 +57,7 @@ static void test_released_events_keep_their_ids_and_sizes(void **state)
 		unsigned int id, size;
 	} released[] = {
 		{ "kvm_exit", 1, 64 },	      { "kvm_entry", 2, 24 },	      { "kvm_userspace_exit", 3, 24 },
-		{ "kvm_pio", 4, 40 },	      { "kvm_mmio", 5, 40 },	      { "kvm_set_irq", 6, 32 },
+		{ "kvm_pio", 4, 32 },	      { "kvm_mmio", 5, 40 },	      { "kvm_set_irq", 6, 32 },
 		{ "kvm_msi_set_irq", 7, 32 }, { "kvm_inj_virq", 8, 32 },
 		{ "net_dev_start_xmit", 16, 64 },
 		{ "netif_receive_skb", 17, 64 }, { "net_dev_xmit", 18, 32 },
