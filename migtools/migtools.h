@@ -10,6 +10,7 @@
 
 extern const struct hs_verb cmd_mm_dirty;
 extern const struct hs_verb cmd_server_rr, cmd_client_rr, cmd_client, cmd_server;
+extern const struct hs_verb cmd_vm;
 
 /* The rows of both programs' tables; one a line. */
 /* clang-format off */
@@ -18,7 +19,8 @@ extern const struct hs_verb cmd_server_rr, cmd_client_rr, cmd_client, cmd_server
 	&cmd_server_rr, \
 	&cmd_client_rr, \
 	&cmd_client, \
-	&cmd_server,
+	&cmd_server, \
+	&cmd_vm,
 /* clang-format on */
 
 #endif
