@@ -13,7 +13,7 @@ CPPFLAGS  += -D_GNU_SOURCE -DHS_VERSION='"$(VERSION)"' -I. -Iuser -I$(B)
 CFLAGS    ?= -O2 -g
 override CFLAGS += -std=gnu11 $(WARN)
 PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS))
-LDLIBS     = $(shell pkg-config --libs $(PKGS)) -lpthread
+LDLIBS     = $(shell pkg-config --libs $(PKGS)) -lpthread -lm
 
 ifneq ($(V),1)
 Q   := @

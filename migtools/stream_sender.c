@@ -55,7 +55,9 @@ struct work {
 	uint32_t round;		       /* under way */
 	bool is_flushing;
 	/* Of the newest answer, 0: none or not known. */
-	uint64_t answered_request_ns, answer_queued_ns, answer_departure_ns;
+	uint64_t answered_request_ns, answer_handed_ns, answer_departure_ns;
+	uint64_t handing_ns; /* when the call that hands over the end of an answer began: what is sent may be answered
+				before it returns */
 	uint8_t hello_page[HS_STREAM_PAGE_BYTES_MAX];
 };
 
@@ -196,14 +198,11 @@ static struct hs_stream_times take_times(struct work *work)
 	struct hs_stream_times times = { UINT64_MAX, UINT64_MAX };
 
 	read_departure(work);
-	if (work->answer_queued_ns && work->answer_queued_ns >= work->answered_request_ns)
-		times.program_ns = work->answer_queued_ns - work->answered_request_ns;
-	/* The last byte may leave before the call that handed it over has returned. */
-	if (times.program_ns != UINT64_MAX && work->answer_departure_ns)
-		times.socket_ns = work->answer_departure_ns > work->answer_queued_ns
-					  ? work->answer_departure_ns - work->answer_queued_ns
-					  : 0;
-	work->answer_queued_ns = work->answer_departure_ns = 0;
+	if (work->answer_handed_ns && work->answer_handed_ns >= work->answered_request_ns)
+		times.program_ns = work->answer_handed_ns - work->answered_request_ns;
+	if (work->answer_departure_ns >= work->answer_handed_ns)
+		times.socket_ns = work->answer_departure_ns - work->answer_handed_ns;
+	work->answer_handed_ns = work->answer_departure_ns = 0;
 	return times;
 }
 
@@ -350,7 +349,7 @@ static void count_frame(struct work *work, const struct frame *frame)
 	if (frame->kind != FRAME_ANSWER)
 		return;
 	atomic_fetch_add_explicit(&work->sender->answers, 1, memory_order_relaxed);
-	work->answer_queued_ns = hs_stream_realtime_ns();
+	work->answer_handed_ns = work->handing_ns;
 }
 
 static void advance(struct work *work, size_t sent)
@@ -376,8 +375,11 @@ static int push(struct work *work)
 	struct iovec pieces[2 * QUEUE_FRAMES];
 	bool has_answer;
 	size_t count = gather(work, pieces, &has_answer);
-	ssize_t sent = hs_stream_send(work->sender->fd, pieces, count, has_answer && work->has_stamps);
+	ssize_t sent;
 
+	if (has_answer)
+		work->handing_ns = hs_stream_realtime_ns();
+	sent = hs_stream_send(work->sender->fd, pieces, count, has_answer && work->has_stamps);
 	work->is_blocked = sent == -EAGAIN;
 	if (sent > 0)
 		advance(work, (size_t)sent);

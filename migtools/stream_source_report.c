@@ -35,7 +35,7 @@ static void describe_forecast(const struct hs_stream_source *source, const struc
 	if (!forecast->rounds)
 		snprintf(text, size, "stop-and-copy next, about %s", stop);
 	else if (source->state == HS_STREAM_STOP_AND_COPY)
-		snprintf(text, size, "the last round that is allowed: stop-and-copy next");
+		snprintf(text, size, "no more rounds are allowed: stop-and-copy next, about %s", stop);
 	else if (forecast->converges)
 		snprintf(text, size, "about %u more, then stop-and-copy of %s", forecast->rounds, stop);
 	else
@@ -226,7 +226,6 @@ static const char *peer_name(const struct hs_stream_source *source)
 {
 	static const char *const names[] = { "unknown", "hsbpf", "mig_mon" };
 
-	/* One that took all pages and answered no hello. */
 	return names[atomic_load(&source->senders[0].peer)];
 }
 

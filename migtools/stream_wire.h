@@ -69,7 +69,7 @@ struct hs_stream_accept {
 
 /* How long the answer before this one had waited at the source, UINT64_MAX: not known. */
 struct hs_stream_times {
-	uint64_t program_ns; /* from the request's arrival until the answer was in the socket */
+	uint64_t program_ns; /* from the request's arrival until the answer was handed to the socket */
 	uint64_t socket_ns;  /* from there until it left for the device */
 };
 
