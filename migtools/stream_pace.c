@@ -26,17 +26,11 @@ uint64_t hs_stream_pace_take(struct hs_stream_pace *pace, uint64_t now_ns, uint6
 	if (!pace->bytes_per_s)
 		return wanted;
 	refill(pace, now_ns);
-	units = pace->tokens < 0 ? 0 : (uint64_t)(pace->tokens / (double)unit_bytes);
+	units = (uint64_t)(pace->tokens / (double)unit_bytes);
 	if (units > wanted)
 		units = wanted;
 	pace->tokens -= (double)(units * unit_bytes);
 	return units;
-}
-
-void hs_stream_pace_charge(struct hs_stream_pace *pace, uint64_t bytes)
-{
-	if (pace->bytes_per_s)
-		pace->tokens -= (double)bytes;
 }
 
 uint64_t hs_stream_pace_wait_ns(const struct hs_stream_pace *pace, uint64_t unit_bytes)

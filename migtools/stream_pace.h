@@ -11,7 +11,7 @@
 struct hs_stream_pace {
 	uint64_t bytes_per_s; /* 0: no limit */
 	uint64_t burst_bytes;
-	double tokens;	  /* bytes; below 0 after what could not wait */
+	double tokens;	  /* bytes */
 	uint64_t last_ns; /* when tokens was right */
 };
 
@@ -19,9 +19,6 @@ void hs_stream_pace_begin(struct hs_stream_pace *pace, uint64_t bytes_per_s, uin
 
 /* How many units of unit_bytes may leave now, at most `wanted`; they are taken out. */
 uint64_t hs_stream_pace_take(struct hs_stream_pace *pace, uint64_t now_ns, uint64_t unit_bytes, uint64_t wanted);
-
-/* Takes out what leaves in any case; later units wait for it. */
-void hs_stream_pace_charge(struct hs_stream_pace *pace, uint64_t bytes);
 
 /* How long until something worth a wake-up may leave: half a burst, or one unit if that is more. */
 uint64_t hs_stream_pace_wait_ns(const struct hs_stream_pace *pace, uint64_t unit_bytes);

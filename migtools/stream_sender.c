@@ -80,13 +80,15 @@ static struct frame *append(struct work *work)
 	return &work->queue[work->first + work->count++];
 }
 
-/* Ahead of all but the frame that is partly out. */
+/* Ahead of all but the frame that is partly out, and what tells how to read an answer. */
 static struct frame *insert(struct work *work)
 {
 	size_t at, behind;
 
 	append(work);
 	at = work->first + (work->first_sent > 0);
+	while (at < work->first + work->count - 1 && work->queue[at].kind == FRAME_PLAIN)
+		at++;
 	behind = work->first + work->count - 1 - at;
 	memmove(&work->queue[at + 1], &work->queue[at], behind * sizeof(*work->queue));
 	return &work->queue[at];
@@ -219,7 +221,6 @@ static void queue_answer(struct work *work, const struct request *request)
 		frame->head_bytes += HS_STREAM_TIMES_BYTES;
 	}
 	work->answered_request_ns = request->arrival_ns;
-	hs_stream_pace_charge(&work->pace, frame->head_bytes + frame->body_bytes);
 }
 
 static void queue_answers(struct work *work)
@@ -492,8 +493,11 @@ static void begin(struct work *work)
 		queue_hello(work);
 	if (sender->has_requests)
 		set_head(append(work), FRAME_PLAIN, HS_STREAM_HANDSHAKE, 0);
-	if (sender->has_bulk && !plan->has_rounds)
-		begin_part(work);
+	if (!sender->has_bulk || plan->has_rounds)
+		return;
+	begin_part(work);
+	if (!plan->is_legacy && !work->next_page)
+		work->next_page = 1; /* the hello was page 0 */
 }
 
 static void *sender_main(void *ctx)

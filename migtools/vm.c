@@ -56,8 +56,7 @@ static const struct hs_opt options[] = {
 	HS_OPT(struct vm_config, fill, "fill", 0, HS_OPT_STR, "CONTENTS", "zero",
 	       "of a source: what pages hold: zero, random, or compressible=P% (that share is zeros)"),
 	HS_OPT(struct vm_config, bytes_per_s, "max-bandwidth", 0, HS_OPT_SIZE, "SIZE", NULL,
-	       "of a source: send at most SIZE per second; a bare number is MiB. Answers to requests do not wait for "
-	       "it",
+	       "of a source: stream at most SIZE per second, answers to requests apart; a bare number is MiB",
 	       .unit = 1ull << 20),
 	HS_OPT(struct vm_config, burst_bytes, "burst", 0, HS_OPT_SIZE, "SIZE", NULL,
 	       "with --max-bandwidth: a stream that was held up makes up for SIZE at most; what 10 ms may send unless "
