@@ -80,10 +80,10 @@ static void end_connection(struct hs_stream_destination *destination, struct hs_
 	else if (receiver->outcome == HS_STREAM_CLOSED || receiver->outcome == HS_STREAM_LOST)
 		hs_progress_note(&destination->progress, "Connection reset");
 	hs_progress_note(&destination->progress, "Dropped connection from src VM %s.", receiver->peer);
-	hs_stream_receiver_print(&destination->progress, receiver);
 	receiver->next = NULL;
-	if (!destination->config->json) { /* nobody asks for it again: a long-lived destination does not grow */
-		hs_stream_receiver_free(receiver);
+	if (!destination->config->json) {
+		hs_stream_receiver_print(receiver);
+		hs_stream_receiver_free(receiver); /* a long-lived destination does not grow */
 		return;
 	}
 	*destination->ended_tail = receiver;

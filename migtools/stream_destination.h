@@ -20,8 +20,8 @@ struct hs_stream_destination {
 	bool is_over;
 };
 
-/* A summary of one connection that has ended. */
-void hs_stream_receiver_print(struct hs_progress *progress, const struct hs_stream_receiver *receiver);
+/* A summary of one connection that has ended, on stdout. */
+void hs_stream_receiver_print(const struct hs_stream_receiver *receiver);
 
 int hs_stream_destination_print_json(const struct hs_stream_destination *destination, uint64_t duration_ns);
 

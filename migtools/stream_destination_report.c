@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "base/json.h"
+#include "migtools/spread.h"
 #include "migtools/stream_destination.h"
 
 static double mib_per_second(uint64_t bytes, uint64_t ns)
@@ -12,56 +12,26 @@ static double mib_per_second(uint64_t bytes, uint64_t ns)
 	return ns ? (double)bytes * 1e9 / (1 << 20) / (double)ns : 0;
 }
 
-static void print_times(struct hs_progress *progress, const char *name, const struct hs_histogram *times)
-{
-	hs_progress_note(
-		progress, "  %-26s p50 %.1f p90 %.1f p99 %.1f p99.9 %.1f max %.1f (us), average %.1f", name,
-		(double)hs_histogram_quantile(times, 0.5) / 1000, (double)hs_histogram_quantile(times, 0.9) / 1000,
-		(double)hs_histogram_quantile(times, 0.99) / 1000, (double)hs_histogram_quantile(times, 0.999) / 1000,
-		(double)times->max / 1000, (double)hs_histogram_average(times) / 1000);
-}
-
-void hs_stream_receiver_print(struct hs_progress *progress, const struct hs_stream_receiver *receiver)
+void hs_stream_receiver_print(const struct hs_stream_receiver *receiver)
 {
 	const struct hs_stream_latency *latency = &receiver->latency;
 	uint64_t duration_ns = receiver->end_ns - receiver->start_ns;
 	char bytes[32], duration[32];
 
-	hs_progress_note(progress, "received %s in %s: %.0f (MB/s), %" PRIu64 " pages; %" PRIu64 " requests answered",
-			 hs_format_bytes(bytes, sizeof(bytes), atomic_load(&receiver->bytes)),
-			 hs_format_ns(duration, sizeof(duration), duration_ns),
-			 mib_per_second(atomic_load(&receiver->bytes), duration_ns),
-			 (uint64_t)atomic_load(&receiver->pages), latency->total.count);
-	if (latency->total.count)
-		print_times(progress, "latency", &latency->total);
-	if (!latency->network.count)
-		return;
-	print_times(progress, "queued in the source", &latency->program);
-	print_times(progress, "queued in its socket", &latency->socket);
-	print_times(progress, "network", &latency->network);
-	print_times(progress, "queued in this socket", &latency->receive);
+	printf("received %s in %s: %.0f (MB/s), %" PRIu64 " pages; %" PRIu64 " requests answered\n",
+	       hs_format_bytes(bytes, sizeof(bytes), atomic_load(&receiver->bytes)),
+	       hs_format_ns(duration, sizeof(duration), duration_ns),
+	       mib_per_second(atomic_load(&receiver->bytes), duration_ns), (uint64_t)atomic_load(&receiver->pages),
+	       latency->total.count);
+	hs_spread_print("latency              ", &latency->total);
+	hs_spread_print("  queued in source   ", &latency->program);
+	hs_spread_print("  queued in socket   ", &latency->socket);
+	hs_spread_print("  network            ", &latency->network);
+	hs_spread_print("  queued here        ", &latency->receive);
+	fflush(stdout);
 }
 
 /* ---- the document ---- */
-
-static void add_times(json_object *object, const char *key, const struct hs_histogram *times)
-{
-	json_object *row;
-
-	if (!times->count) {
-		json_object_object_add(object, key, NULL);
-		return;
-	}
-	row = hs_json_add_object(object, key);
-	hs_json_add_u64(row, "count", times->count);
-	hs_json_add_u64(row, "average_ns", hs_histogram_average(times));
-	hs_json_add_u64(row, "min_ns", times->min);
-	hs_json_add_u64(row, "p50_ns", hs_histogram_quantile(times, 0.5));
-	hs_json_add_u64(row, "p90_ns", hs_histogram_quantile(times, 0.9));
-	hs_json_add_u64(row, "p99_ns", hs_histogram_quantile(times, 0.99));
-	hs_json_add_u64(row, "p999_ns", hs_histogram_quantile(times, 0.999));
-	hs_json_add_u64(row, "max_ns", times->max);
-}
 
 static void add_latency(json_object *row, const struct hs_stream_latency *latency)
 {
@@ -72,11 +42,11 @@ static void add_latency(json_object *row, const struct hs_stream_latency *latenc
 		return;
 	}
 	object = hs_json_add_object(row, "latency");
-	add_times(object, "total", &latency->total);
-	add_times(object, "source_program", &latency->program);
-	add_times(object, "source_socket", &latency->socket);
-	add_times(object, "network", &latency->network);
-	add_times(object, "receive_socket", &latency->receive);
+	hs_spread_add_json(object, "total", &latency->total);
+	hs_spread_add_json(object, "source_program", &latency->program);
+	hs_spread_add_json(object, "source_socket", &latency->socket);
+	hs_spread_add_json(object, "network", &latency->network);
+	hs_spread_add_json(object, "receive_socket", &latency->receive);
 }
 
 static void add_session(json_object *row, const struct hs_stream_receiver *receiver)

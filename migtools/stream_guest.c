@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "migtools/random.h"
 
 #define WORD_BITS 64u
 _Static_assert(HS_STREAM_PART_PAGES % WORD_BITS == 0, "no word is shared by two parts");
@@ -27,7 +28,7 @@ int hs_stream_guest_open(uint64_t pages, uint64_t working_pages, uint64_t seed, 
 
 	if (!guest)
 		return -ENOMEM;
-	*guest = (struct hs_stream_guest){ .pages = pages, .working_pages = working_pages, .random = seed | 1 };
+	*guest = (struct hs_stream_guest){ .pages = pages, .working_pages = working_pages, .random = seed };
 	guest->sending = calloc(words_of(pages), sizeof(uint64_t));
 	guest->dirty = calloc(words_of(pages), sizeof(uint64_t));
 	if (!guest->sending || !guest->dirty)
@@ -46,21 +47,12 @@ void hs_stream_guest_free(struct hs_stream_guest *guest)
 	free(guest);
 }
 
-/* xorshift64*: a page a few ns, from 2^64 - 1 states. */
-static uint64_t next_random(uint64_t *state)
-{
-	*state ^= *state >> 12;
-	*state ^= *state << 25;
-	*state ^= *state >> 27;
-	return *state * 0x2545f4914f6cdd1dull;
-}
-
 uint64_t hs_stream_guest_write(struct hs_stream_guest *guest, uint64_t writes)
 {
 	uint64_t before = guest->dirty_pages;
 
 	for (; writes; writes--) {
-		uint64_t page = (uint64_t)((unsigned __int128)next_random(&guest->random) * guest->working_pages >> 64);
+		uint64_t page = hs_random_below(&guest->random, guest->working_pages);
 		uint64_t bit = 1ull << page % WORD_BITS, *word = &guest->dirty[page / WORD_BITS];
 
 		guest->dirty_pages += !(*word & bit);

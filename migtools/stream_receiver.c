@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/scoped.h"
+#include "migtools/random.h"
 #include "migtools/stream_socket.h"
 
 #define READ_BYTES (256u << 10)
@@ -42,14 +43,6 @@ struct work {
 	uint64_t stream_page;		       /* the next of mig_mon's stream */
 	uint64_t arrival_ns, read_ns;	       /* REALTIME; of the piece that is walked over; arrival 0: not known */
 };
-
-static uint64_t next_random(struct work *work)
-{
-	work->random ^= work->random >> 12;
-	work->random ^= work->random << 25;
-	work->random ^= work->random >> 27;
-	return work->random * 0x2545f4914f6cdd1dull;
-}
 
 static int send_bytes(const struct work *work, const uint8_t *bytes, size_t len)
 {
@@ -80,7 +73,7 @@ static int send_header(const struct work *work, enum hs_stream_magic magic, uint
  */
 static uint64_t choose_page(struct work *work)
 {
-	uint64_t page = (uint64_t)((unsigned __int128)next_random(work) * work->pages >> 64);
+	uint64_t page = hs_random_below(&work->random, work->pages);
 
 	if (!work->parser.is_ours && page == work->stream_page)
 		page = (page + work->pages / 2) % work->pages;
@@ -269,8 +262,8 @@ static void *receiver_main(void *ctx)
 	scoped(mem) void *buffer = malloc(READ_BYTES);
 
 	work.buffer = buffer;
-	if (getrandom(&work.random, sizeof(work.random), 0) < 0 || !work.random)
-		work.random = hs_now_ns() | 1;
+	if (getrandom(&work.random, sizeof(work.random), 0) < 0)
+		work.random = hs_now_ns();
 	hs_stream_parser_begin(&work.parser, HS_STREAM_DESTINATION, receiver->offer.page_bytes,
 			       receiver->offer.vm_bytes);
 	hs_stream_tune(receiver->fd, 0);

@@ -33,7 +33,7 @@ says() { grep -qF -- "$2" "$work/$1"; }
 
 # ---- two of ours ----
 listen --once
-send -S 200M -t precopy -t postcopy --max-bandwidth 200 --dirty-rate 1
+send -S 400M -t precopy -t postcopy --max-bandwidth 200 --dirty-rate 1
 ended
 equal "both ends end well" "$status $dst_status" "0 0"
 check "their documents fit the schema" tests/lib/schema.sh "$work/out" "$work/dst"
