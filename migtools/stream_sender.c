@@ -308,6 +308,8 @@ static void refill(struct work *work)
 	const uint64_t frame_bytes = HS_STREAM_HEADER_BYTES + (uint64_t)work->page_bytes;
 	uint64_t wanted = BATCH_BYTES / frame_bytes, granted, page;
 
+	if (work->sender->plan->has_rounds && !work->round)
+		return; /* the session may still be making the guest */
 	if (wanted > BATCH_FRAMES)
 		wanted = BATCH_FRAMES;
 	granted = hs_stream_pace_take(&work->pace, hs_now_ns(), frame_bytes, wanted ? wanted : 1);

@@ -13,6 +13,7 @@
 
 #include "base/interrupt.h"
 #include "base/log.h"
+#include "base/opt.h"
 #include "migtools/address.h"
 #include "migtools/mm_page.h"
 #include "migtools/stream_session.h"
@@ -291,7 +292,7 @@ static int make_contents(struct hs_stream_source *source)
 	uint32_t page_bytes = source->config->page_bytes;
 
 	if (hs_page_format_parse(source->config->fill, page_bytes, source->plan.hello.session, &format))
-		return hs_fail(-EINVAL, "--fill '%s' is none of zero, stamp, random, compressible=P%%",
+		return hs_fail(HS_EXIT_USAGE, "vm: --fill '%s' is none of zero, random, compressible=P%%",
 			       source->config->fill);
 	source->contents = malloc(HS_STREAM_PAGE_BYTES_MAX);
 	if (!source->contents)

@@ -227,5 +227,5 @@ fails "no destination" 2 "a source needs the destination's address: -H" "$hsbpf"
 fails "no test" 2 "a source needs -t precopy, -t postcopy or both" "$hsbpf" vm -s -H 127.0.0.1
 fails "an unknown test" 2 "-t takes precopy or postcopy" "$hsbpf" vm -s -H 127.0.0.1 -t copy
 fails "a test at the destination" 2 "precopy and postcopy are said at the source" "$hsbpf" vm -d -t precopy
-fails "contents that do not exist" 1 "--fill 'x' is none of" "$hsbpf" vm -s -H 127.0.0.1 -t precopy --fill x
+fails "contents that do not exist" 2 "--fill 'x' is none of" "$hsbpf" vm -s -H 127.0.0.1 -t precopy --fill x
 plan
