@@ -178,6 +178,40 @@ static void test_machines_are_merged_by_the_time_of_day(void **state)
 		"1970-01-01T00:16:47.000000000Z\n");
 }
 
+/* The guest's clock shows 1000 s less than the host's and runs 100 ppm fast; its trace claims another time of day. */
+static void test_pings_place_a_guests_events_whatever_its_time_of_day(void **state)
+{
+	static const char document[] =
+		"{\"trace\":{\"l1\":{\"guest_clock\":{\"boot_id\":\"x\",\"bursts\":["
+		"{\"host_send_ns\":1000000000000,\"guest_recv_ns\":500,\"guest_send_ns\":500,"
+		"\"host_recv_ns\":1000000001000,\"samples\":9},"
+		"{\"host_send_ns\":1010000000000,\"guest_recv_ns\":10001000500,\"guest_send_ns\":10001000500,"
+		"\"host_recv_ns\":1010000001000,\"samples\":9}]}}}}";
+	struct fixture *fixture = *state;
+	struct hs_print_config config = { .form = HS_PRINT_CSV, .trace_nr = 2 };
+	struct hs_event_kvm_pio host = PIO(1005 * S, 0, 1), guest = PIO(5000500500ull, 0, 2);
+	struct hs_ctf_writer *writer = open_writer(fixture->traces[0], "host", 5 * S);
+	scoped(mem) char *path = hs_format("%s/run.json", fixture->dir);
+
+	PUT(writer, 0, host, 0);
+	hs_ctf_writer_free(writer);
+	writer = open_writer(fixture->traces[1], "l1", 777777 * S);
+	PUT(writer, 0, guest, 0);
+	hs_ctf_writer_free(writer);
+	assert_int_equal(hs_write_file_atomic(path, document, strlen(document)), 0);
+	config.document = path;
+	config.events = &(struct hs_opt_list){ { "kvm_pio" }, 1 };
+	expect_shown(fixture, &config,
+		     "time_ns,machine,cpu,tid,vm,vcpu,event,rw,port,size,count,val,tgid\n"
+		     "1005000000000,host,0,101,\"a b,\"\"c\",0,kvm_pio,out,0x80,1,1,0x1,100\n"
+		     "1005000000500,l1,0,101,,,kvm_pio,out,0x80,1,1,0x2,100\n");
+	config.clock = HS_PRINT_REAL;
+	config.from_ns = 400; /* after the first */
+	expect_shown(fixture, &config,
+		     "time_ns,machine,cpu,tid,vm,vcpu,event,rw,port,size,count,val,tgid\n"
+		     "1010000000500,l1,0,101,,,kvm_pio,out,0x80,1,1,0x2,100\n");
+}
+
 static void test_an_empty_trace_is_an_empty_document(void **state)
 {
 	struct fixture *fixture = *state;
@@ -186,7 +220,7 @@ static void test_an_empty_trace_is_an_empty_document(void **state)
 	hs_ctf_writer_free(open_writer(fixture->traces[0], "host", 3));
 	expect_shown(fixture, &config,
 		     "{\"schema\":\"hsbpf.print/1\",\"clock\":\"boot\",\"machines\":[{\"machine\":\"host\","
-		     "\"clock_offset_ns\":3}],\n\"events\":[\n],\n\"counts\":{},\n\"lost\":[]}\n");
+		     "\"clock_offset_ns\":3,\"error_bound_ns\":0}],\n\"events\":[\n],\n\"counts\":{},\n\"lost\":[]}\n");
 }
 
 static void test_templates_take_flags_width_and_escape_bytes(void **state)
@@ -245,6 +279,7 @@ int main(void)
 		TEST(test_jsonl_escapes_names_and_keeps_losses),
 		TEST(test_csv_of_one_event_has_a_column_a_field),
 		TEST(test_machines_are_merged_by_the_time_of_day),
+		TEST(test_pings_place_a_guests_events_whatever_its_time_of_day),
 		TEST(test_an_empty_trace_is_an_empty_document),
 		TEST(test_templates_take_flags_width_and_escape_bytes),
 		TEST(test_faults_of_a_formats_file_are_said_with_their_line),

@@ -108,6 +108,7 @@ static int run(void *config_ptr, int argc, char **argv)
 	print.formats = formats;
 	print.traces = folders->traces;
 	print.trace_nr = folders->trace_nr;
+	print.document = folders->document;
 	return hs_print(&print, STDOUT_FILENO);
 }
 

@@ -34,7 +34,6 @@ int hs_print_machine_open(struct hs_print_machine *machine, const char *trace, c
 		return err;
 	machine->vms = vms;
 	machine->name = hs_ctf_reader_info(machine->reader)->machine;
-	machine->to_real_ns = hs_ctf_reader_info(machine->reader)->clock_offset_ns;
 	machine->kind_nr = hs_ctf_reader_event_nr(machine->reader);
 	machine->kinds = calloc(machine->kind_nr, sizeof(*machine->kinds));
 	if (!machine->kinds)
@@ -48,17 +47,8 @@ void hs_print_machine_close(struct hs_print_machine *machine)
 {
 	hs_ctf_reader_free(machine->reader);
 	hs_threads_clear(&machine->threads);
+	hs_machine_clock_clear(&machine->clock);
 	free(machine->kinds);
-}
-
-uint64_t hs_print_machine_real_ns(const struct hs_print_machine *machine, uint64_t ns)
-{
-	return ns + (uint64_t)machine->to_real_ns;
-}
-
-uint64_t hs_print_machine_boot_ns(const struct hs_print_machine *machine, uint64_t ns)
-{
-	return ns + (uint64_t)machine->to_boot_ns;
 }
 
 int hs_print_machine_advance(struct hs_print_machine *machine)
@@ -67,19 +57,18 @@ int hs_print_machine_advance(struct hs_print_machine *machine)
 
 	machine->has_record = more > 0;
 	if (machine->has_record)
-		machine->real_ns = hs_print_machine_real_ns(machine, machine->record.header->ts);
+		machine->boot_ns = hs_machine_clock_to_boot(&machine->clock, machine->record.header->ts);
 	return more < 0 ? more : 0;
 }
 
-/* CLOCK_REALTIME as the machine's own clock; what was before that began is 0. */
-static uint64_t own_ns(const struct hs_print_machine *machine, uint64_t real_ns)
-{
-	int64_t ns = (int64_t)(real_ns - (uint64_t)machine->to_real_ns);
-
-	return real_ns == UINT64_MAX ? UINT64_MAX : ns < 0 ? 0 : (uint64_t)ns;
-}
-
+/* Wider by what the mapping may be off: records outside are left out by the time that they are shown with. */
 void hs_print_machine_set_range(struct hs_print_machine *machine, uint64_t from_ns, uint64_t to_ns)
 {
-	hs_ctf_reader_set_range(machine->reader, own_ns(machine, from_ns), own_ns(machine, to_ns));
+	struct hs_machine_clock *clock = &machine->clock;
+	uint64_t spare_ns = clock->is_mapped ? 2 * clock->bound_ns + 1000000 : 0;
+
+	from_ns = from_ns > spare_ns ? from_ns - spare_ns : 0;
+	to_ns = to_ns > UINT64_MAX - spare_ns ? UINT64_MAX : to_ns + spare_ns;
+	hs_ctf_reader_set_range(machine->reader, hs_machine_clock_from_boot(clock, from_ns),
+				to_ns == UINT64_MAX ? UINT64_MAX : hs_machine_clock_from_boot(clock, to_ns));
 }

@@ -8,6 +8,7 @@
 
 #include "analysis/threads.h"
 #include "trace/ctf_reader.h"
+#include "trace/machine_clock.h"
 
 /* What filters and columns need of an event; NULL: its records have no such field. */
 struct hs_print_kind {
@@ -26,12 +27,11 @@ struct hs_print_machine {
 	struct hs_threads threads;
 	const struct hs_vm_list *vms; /* NULL: nobody knows its VMs' names */
 
-	int64_t to_real_ns; /* added to its clock */
-	int64_t to_boot_ns; /* added to its clock: the host's CLOCK_BOOTTIME */
+	struct hs_machine_clock clock;
 
 	bool has_record; /* the next one */
 	struct hs_ctf_record record;
-	uint64_t real_ns; /* CLOCK_REALTIME of the record: what machines are merged by */
+	uint64_t boot_ns; /* of the record, by the host's CLOCK_BOOTTIME: what machines are merged by */
 };
 
 /* 0 or -errno (said). What is opened must be closed also after an error. */
@@ -41,10 +41,7 @@ void hs_print_machine_close(struct hs_print_machine *machine);
 /* Reads the next record. 0 or -errno (said). */
 int hs_print_machine_advance(struct hs_print_machine *machine);
 
-uint64_t hs_print_machine_real_ns(const struct hs_print_machine *machine, uint64_t ns);
-uint64_t hs_print_machine_boot_ns(const struct hs_print_machine *machine, uint64_t ns);
-
-/* Only records of [from_ns, to_ns], CLOCK_REALTIME. Before the first record. */
+/* Only records of about [from_ns, to_ns], the host's CLOCK_BOOTTIME. Before the first record. */
 void hs_print_machine_set_range(struct hs_print_machine *machine, uint64_t from_ns, uint64_t to_ns);
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * From traces to lines: one reader a machine, the earliest record of all of them next, filters, then the form that was
- * asked for. Machines are merged by CLOCK_REALTIME, as each one had it. Called from one thread.
+ * asked for. Machines are merged by the host's clock, to which theirs are mapped. Called from one thread.
  */
 #include "print/print.h"
 
@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/unit.h"
 #include "print/machine.h"
 #include "print/style.h"
 #include "trace_events/event_set.h"
@@ -20,8 +21,9 @@ struct print {
 	struct hs_print_style style;
 	struct hs_print_machine *machines;
 	size_t machine_nr;
-	uint64_t origin_ns;	 /* CLOCK_REALTIME of the first record */
-	uint64_t from_ns, to_ns; /* CLOCK_REALTIME */
+	int64_t host_offset_ns; /* CLOCK_REALTIME - CLOCK_BOOTTIME of the host */
+	uint64_t origin_ns;	/* of the first record; this and the next by the host's CLOCK_BOOTTIME */
+	uint64_t from_ns, to_ns;
 	uint64_t unformatted;
 	struct hs_print_loss *losses; /* for the end of a JSON document */
 	size_t loss_nr;
@@ -121,17 +123,15 @@ static const struct hs_event *find_columns(const struct print *print)
 }
 
 /* ---- time -------------------------------------------------------------------------------------- */
-static uint64_t shown_ns(const struct print *print, const struct hs_print_machine *machine, uint64_t ns)
+static uint64_t shown_ns(const struct print *print, uint64_t boot_ns)
 {
-	uint64_t real_ns = hs_print_machine_real_ns(machine, ns);
-
 	switch (print->config->clock) {
 	case HS_PRINT_REAL:
-		return real_ns;
+		return boot_ns + (uint64_t)print->host_offset_ns;
 	case HS_PRINT_RELATIVE:
-		return real_ns > print->origin_ns ? real_ns - print->origin_ns : 0;
+		return boot_ns > print->origin_ns ? boot_ns - print->origin_ns : 0;
 	default:
-		return hs_print_machine_boot_ns(machine, ns);
+		return boot_ns;
 	}
 }
 
@@ -171,9 +171,9 @@ static void on_loss(void *ctx, const struct hs_ctf_loss *loss)
 	if (print->config->scope.cpus && !hs_cpulist_has(print->config->scope.cpus, loss->cpu))
 		return;
 	if (loss->begin_ns)
-		shown.loss.begin_ns = shown_ns(print, machine, loss->begin_ns);
+		shown.loss.begin_ns = shown_ns(print, hs_machine_clock_to_boot(&machine->clock, loss->begin_ns));
 	if (loss->end_ns != UINT64_MAX)
-		shown.loss.end_ns = shown_ns(print, machine, loss->end_ns);
+		shown.loss.end_ns = shown_ns(print, hs_machine_clock_to_boot(&machine->clock, loss->end_ns));
 	put_loss(print, &shown);
 	if (keep_loss(print, &shown))
 		print->loss_err = -ENOMEM;
@@ -226,7 +226,7 @@ static int fill_row(struct print *print, struct hs_print_machine *machine, struc
 				      .header = record->header,
 				      .machine = machine->name,
 				      .cpu = record->cpu,
-				      .time_ns = shown_ns(print, machine, record->header->ts),
+				      .time_ns = shown_ns(print, machine->boot_ns),
 				      .vcpu = known & HS_VCPU_OF_TID ? -1 : (int64_t)known };
 	if (kind->tgid)
 		row->tgid = (uint32_t)hs_field_value(kind->tgid, record->header);
@@ -242,12 +242,14 @@ static int fill_row(struct print *print, struct hs_print_machine *machine, struc
 		       : hs_threads_learn(&machine->threads, record->header->tid, (uint32_t)row->vcpu);
 }
 
-static bool is_wanted(const struct print *print, const struct hs_print_kind *kind, const struct hs_print_row *row)
+static bool is_wanted(const struct print *print, const struct hs_print_kind *kind, const struct hs_print_row *row,
+		      uint64_t boot_ns)
 {
 	const struct hs_scope *scope = &print->config->scope;
 	const struct hs_field *other = kind->other_tgid;
 
-	if (!kind->is_wanted || (scope->cpus && !hs_cpulist_has(scope->cpus, row->cpu)))
+	if (!kind->is_wanted || boot_ns < print->from_ns || boot_ns > print->to_ns ||
+	    (scope->cpus && !hs_cpulist_has(scope->cpus, row->cpu)))
 		return false;
 	if (scope->vcpus && (row->vcpu < 0 || !hs_cpulist_has(scope->vcpus, (uint32_t)row->vcpu)))
 		return false;
@@ -298,7 +300,12 @@ static void put_document_head(struct print *print)
 		hs_out_text(out, i ? ",{\"machine\":" : "{\"machine\":");
 		hs_out_json(out, print->machines[i].name);
 		hs_out_text(out, ",\"clock_offset_ns\":");
-		hs_out_s64(out, print->machines[i].to_real_ns);
+		hs_out_s64(out, hs_ctf_reader_info(print->machines[i].reader)->clock_offset_ns);
+		hs_out_text(out, ",\"error_bound_ns\":");
+		if (print->machines[i].clock.is_mapped || print->machines[i].clock.is_host)
+			hs_out_u64(out, print->machines[i].clock.bound_ns);
+		else
+			hs_out_text(out, "null");
 		hs_out_char(out, '}');
 	}
 	hs_out_text(out, "]");
@@ -384,13 +391,54 @@ static bool is_document(const struct hs_print_config *config)
 }
 
 /* ---- reading ----------------------------------------------------------------------------------- */
-/* Times since boot are the host's; without one in the recording the first machine's. */
-static void set_clocks(struct print *print)
+/* A recording without the host: its document knows the host's clocks, or the first machine's stand in for them. */
+static int64_t host_offset(const struct print *print, json_object *document)
 {
-	int64_t boot_to_real_ns = print->machines[0].to_real_ns;
+	int64_t offset_ns = 0;
 
-	for (size_t i = 0; i < print->machine_nr; i++)
-		print->machines[i].to_boot_ns = print->machines[i].to_real_ns - boot_to_real_ns;
+	for (size_t i = 0; i < print->machine_nr; i++) {
+		const struct hs_ctf_info *info = hs_ctf_reader_info(print->machines[i].reader);
+
+		if (!strcmp(info->machine, "host"))
+			return info->clock_offset_ns;
+	}
+	if (hs_document_host_offset(document, &offset_ns))
+		offset_ns = hs_ctf_reader_info(print->machines[0].reader)->clock_offset_ns;
+	return offset_ns;
+}
+
+static int set_clocks(struct print *print)
+{
+	scoped(json) json_object *document = NULL;
+	int err = 0;
+
+	if (print->config->document)
+		hs_json_read_file(print->config->document, &document);
+	print->host_offset_ns = host_offset(print, document);
+	for (size_t i = 0; i < print->machine_nr && !err; i++) {
+		struct hs_print_machine *machine = &print->machines[i];
+
+		err = hs_machine_clock_open(document, print->config->traces[i], hs_ctf_reader_info(machine->reader),
+					    print->host_offset_ns, &machine->clock);
+	}
+	return err;
+}
+
+/* Once, and only where several clocks meet: how far the times of each may be off. */
+static void say_bounds(const struct print *print)
+{
+	char text[32];
+
+	for (size_t i = 0; i < print->machine_nr && print->machine_nr > 1; i++) {
+		const struct hs_print_machine *machine = &print->machines[i];
+
+		if (machine->clock.is_mapped)
+			hs_info("times of %s are the host's within %s", machine->name,
+				hs_format_ns(text, sizeof(text), machine->clock.bound_ns));
+		else if (!machine->clock.is_host)
+			hs_warn("times of %s are placed by its time of day: how far they are off is not known",
+				machine->name);
+	}
 }
 
 /* Machines other than the first have VMs of their own, of which the recording's document says nothing. */
@@ -412,7 +460,7 @@ static int open_machines(struct print *print)
 		hs_ctf_reader_on_loss(machine->reader, on_loss, machine);
 	}
 	if (!err)
-		set_clocks(print);
+		err = set_clocks(print);
 	print->style.clock = config->clock;
 	print->style.with_machine = config->trace_nr > 1;
 	return err;
@@ -424,12 +472,12 @@ static void set_range(struct print *print)
 
 	print->origin_ns = UINT64_MAX;
 	for (size_t i = 0; i < print->machine_nr; i++) {
-		const struct hs_print_machine *machine = &print->machines[i];
+		struct hs_print_machine *machine = &print->machines[i];
 		uint64_t begin_ns = hs_ctf_reader_begin_ns(machine->reader);
-		uint64_t real_ns = hs_print_machine_real_ns(machine, begin_ns);
+		uint64_t boot_ns = hs_machine_clock_to_boot(&machine->clock, begin_ns);
 
-		if (begin_ns && real_ns < print->origin_ns)
-			print->origin_ns = real_ns;
+		if (begin_ns && boot_ns < print->origin_ns)
+			print->origin_ns = boot_ns;
 	}
 	if (print->origin_ns == UINT64_MAX)
 		print->origin_ns = 0;
@@ -452,7 +500,7 @@ static struct hs_print_machine *earliest(struct print *print)
 	for (size_t i = 0; i < print->machine_nr; i++) {
 		struct hs_print_machine *machine = &print->machines[i];
 
-		if (machine->has_record && (!found || machine->real_ns < found->real_ns))
+		if (machine->has_record && (!found || machine->boot_ns < found->boot_ns))
 			found = machine;
 	}
 	return found;
@@ -473,7 +521,7 @@ static int print_rows(struct print *print)
 		if (err)
 			break;
 		kind = &machine->kinds[machine->record.index];
-		if (is_wanted(print, kind, &row)) {
+		if (is_wanted(print, kind, &row, machine->boot_ns)) {
 			put_row(print, &row);
 			kind->printed++;
 		}
@@ -520,6 +568,7 @@ int hs_print(const struct hs_print_config *config, int fd)
 	if (!err) {
 		print->style.columns = find_columns(print);
 		set_range(print);
+		say_bounds(print);
 		err = print_all(print);
 	}
 	return err == -ENOMEM ? hs_fail(err, "not enough memory to print %s", config->traces[0]) : err;

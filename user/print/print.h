@@ -17,6 +17,7 @@ enum hs_print_form { HS_PRINT_TEXT, HS_PRINT_JSON, HS_PRINT_JSONL, HS_PRINT_CSV,
 struct hs_print_config {
 	char *const *traces; /* folders, the host's first */
 	size_t trace_nr;
+	const char *document; /* path of the run's or recording's, with the machines' clocks; or NULL */
 	const struct hs_opt_list *events, *profiles; /* only these, by name, pattern or profile; NULL or none: all */
 	struct hs_scope scope;			     /* only these VMs, vCPUs, CPUs */
 	const struct hs_vm_list *vms;		     /* of the first machine, for their names */

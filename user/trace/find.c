@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Looks for traces from the given folder downwards, and for the recording's document above them. */
+/* Looks for traces from the given folder downwards, and for the documents above them. */
 #include "trace/find.h"
 
 #include <errno.h>
@@ -64,8 +64,8 @@ static int compare_traces(const void *a, const void *b)
 	return one_is_host != other_is_host ? other_is_host - one_is_host : strverscmp(one, other);
 }
 
-/* record.json lies beside the folder `trace`, in which the machines' traces are. */
-static char *find_record(const char *dir, unsigned int levels)
+/* Documents lie beside the folder `trace`, in which the machines' traces are: `levels` above dir. NULL: none. */
+static char *find_beside(const char *dir, unsigned int levels, const char *name)
 {
 	scoped(mem) char *at = realpath(dir, NULL);
 	char *path;
@@ -79,11 +79,21 @@ static char *find_record(const char *dir, unsigned int levels)
 		if (levels == 0 && strcmp(slash + 1, "trace"))
 			return NULL;
 	}
-	path = at ? hs_format("%s/record.json", at) : NULL;
+	path = at ? hs_format("%s/%s", at, name) : NULL;
 	if (path && access(path, F_OK)) {
 		free(path);
 		return NULL;
 	}
+	return path;
+}
+
+static char *find_document(const char *dir, unsigned int levels)
+{
+	static const char *const names[] = { "run.json", "guest.json", "record.json" };
+	char *path = NULL;
+
+	for (size_t i = 0; i < HS_ARRAY_SIZE(names) && !path; i++)
+		path = find_beside(dir, levels, names[i]);
 	return path;
 }
 
@@ -123,7 +133,8 @@ int hs_trace_find(const char *dir, struct hs_trace_folders **out)
 			dir);
 	if (folders->trace_nr > 1)
 		qsort(folders->traces, folders->trace_nr, sizeof(*folders->traces), compare_traces);
-	folders->record = find_record(dir, levels);
+	folders->record = find_beside(dir, levels, "record.json");
+	folders->document = find_document(dir, levels);
 	*out = take(folders);
 	return 0;
 }
@@ -136,5 +147,6 @@ void hs_trace_folders_free(struct hs_trace_folders *folders)
 		free(folders->traces[i]);
 	free(folders->traces);
 	free(folders->record);
+	free(folders->document);
 	free(folders);
 }
