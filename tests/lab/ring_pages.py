@@ -75,4 +75,5 @@ def main():
     print(pages, events, missed, bad)
 
 
-main()
+if __name__ == "__main__":
+    main()

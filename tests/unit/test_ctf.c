@@ -620,11 +620,80 @@ static void test_trace_without_streams_is_empty(void **state)
 	assert_int_equal(hs_ctf_reader_next(reader, &record), 0);
 }
 
+struct output {
+	uint8_t bytes[4096];
+	size_t len;
+	uint32_t cpu;
+	unsigned int refused;
+};
+
+static ssize_t read_bytes(const char *path, void *bytes, size_t size)
+{
+	scoped(fd) int fd = open(path, O_RDONLY);
+
+	return read(fd, bytes, size);
+}
+
+static int put_output(void *ctx, uint32_t cpu, const void *packet, size_t bytes)
+{
+	struct output *output = ctx;
+
+	if (output->refused) {
+		output->refused--;
+		return -ENOBUFS;
+	}
+	assert_true(output->len + bytes <= sizeof(output->bytes));
+	memcpy(output->bytes + output->len, packet, bytes);
+	output->len += bytes;
+	output->cpu = cpu;
+	return 0;
+}
+
+/* The same records into an output and into a file: the same bytes but for the trace's UUID; a refusal counts as a loss.
+ */
+static void test_an_output_gets_the_packets_of_a_file(void **state)
+{
+	struct fixture *fixture = *state;
+	static struct output output;
+	const struct hs_ctf_output to = { .put = put_output, .ctx = &output };
+	struct hs_ctf_writer_config config = { .machine = "guest", .output = &to };
+	struct fixture other = { 0 };
+	uint8_t file[4096];
+	char path[128];
+	ssize_t size;
+
+	assert_int_equal(hs_ctf_writer_open(&config, &other.writer), 0);
+	WRITE(2, 0, 10, 30, 20);
+	WRITE(2, 5, 40);
+	output = (struct output){ 0 };
+	write_packet(&other, 2, 0, 3, (uint64_t[]){ 10, 30, 20 });
+	write_packet(&other, 2, 5, 1, (uint64_t[]){ 40 });
+	stream_path(fixture, 2, path, sizeof(path));
+	size = read_bytes(path, file, sizeof(file));
+	assert_int_equal(output.len, size);
+	assert_int_equal(output.cpu, 2);
+	for (size_t at = 0; at < output.len; at++) {
+		size_t second = 80 + 3 * PIO_BYTES;
+		size_t in_packet = at < second ? at : at - second;
+
+		if (in_packet < 4 || in_packet >= 4 + HS_CTF_UUID_BYTES)
+			assert_int_equal(output.bytes[at], file[at]);
+	}
+	output.refused = 1;
+	assert_int_equal(hs_ctf_writer_begin(other.writer, 2), 0);
+	add_pio(&other, 50);
+	assert_int_equal(hs_ctf_writer_end(other.writer, 5), -ENOBUFS);
+	assert_int_equal(hs_ctf_writer_counts(other.writer)->disk_lost[HS_EVENT_kvm_pio], 1);
+	assert_int_equal(hs_ctf_writer_counts(other.writer)->recorded[HS_EVENT_kvm_pio], 4);
+	hs_ctf_writer_free(other.writer);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(test_an_output_gets_the_packets_of_a_file),
 		TEST(test_cpus_are_merged_by_time),
 		TEST(test_every_event_comes_back_as_it_was_written),
 		TEST(test_steps_back_are_sorted_before_writing),

@@ -182,6 +182,39 @@ static void test_pages_cut_short_are_not_handed_out_and_hide_nothing(void **stat
 	}
 }
 
+static void test_what_a_killed_agent_left_half_written_does_not_hold_up_the_next(void **state)
+{
+	static struct bytes bytes, pages;
+
+	(void)state;
+	for (size_t cut = 0; cut < PAGE; cut += 61) {
+		scoped(hs_wire_decoder) struct hs_wire_decoder *decoder = open_decoder(NULL);
+		struct hs_wire_frame frame = { .type = HS_WIRE_PAGES, .seq = 5, .session = 8 };
+
+		bytes.len = pages.len = 0;
+		hs_wire_seal(&frame, NULL, HS_WIRE_PAYLOAD_MAX);
+		append(&bytes, &frame, sizeof(frame));
+		append(&bytes, pages.data, cut);
+		give(decoder, bytes.data, bytes.len);
+		expect_none(decoder);
+		bytes.len = 0;
+		append_frame(&bytes, HS_WIRE_PACKET, 1, "a packet", 8);
+		append_frame(&bytes, HS_WIRE_PAGES, 2, pages.data, PAGE);
+		append_frame(&bytes, HS_WIRE_PACKET, 3, "a packet", 8);
+		for (size_t at = 0; at < 20; at++) {
+			give(decoder, bytes.data + at, 1);
+			expect_none(decoder);
+		}
+		give(decoder, bytes.data + 20, bytes.len - 20);
+		expect(decoder, HS_WIRE_PACKET, 1);
+		expect(decoder, HS_WIRE_PAGES, 2);
+		expect(decoder, HS_WIRE_PACKET, 3);
+		expect_none(decoder);
+		assert_int_equal(hs_wire_decoder_counts(decoder)->torn, 1);
+		assert_int_equal(hs_wire_decoder_counts(decoder)->skipped_bytes, sizeof(frame) + cut);
+	}
+}
+
 static void test_the_last_pages_are_handed_out_when_nothing_follows(void **state)
 {
 	static struct bytes bytes, pages;
@@ -360,6 +393,7 @@ int main(void)
 		cmocka_unit_test(test_the_kernels_orders_are_told_at_once_between_frames),
 		cmocka_unit_test(test_a_damaged_frame_costs_only_itself),
 		cmocka_unit_test(test_pages_cut_short_are_not_handed_out_and_hide_nothing),
+		cmocka_unit_test(test_what_a_killed_agent_left_half_written_does_not_hold_up_the_next),
 		cmocka_unit_test(test_the_last_pages_are_handed_out_when_nothing_follows),
 		cmocka_unit_test(test_what_is_half_there_when_the_connection_ends_does_not_hide_the_next),
 		cmocka_unit_test(test_what_no_type_can_be_is_no_frame),

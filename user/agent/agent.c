@@ -215,6 +215,7 @@ int hs_tracing_agent_open(const struct hs_agent_config *config, struct hs_loop *
 	pthread_mutex_init(&agent->turns, NULL);
 	if (getrandom(&agent->id, sizeof(agent->id), 0) != sizeof(agent->id))
 		return hs_fail(-errno, "no random number:");
+	agent->session_nr = (uint32_t)(agent->id >> 33); /* so that no session is taken for one of the agent before */
 	err = open_parts(agent);
 	if (!err && config->to_stdout)
 		err = hs_agent_start_plain(agent, true);

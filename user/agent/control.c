@@ -25,6 +25,7 @@ struct hs_control {
 	void *ctx;
 	struct hs_port port; /* fd -1: none */
 	struct hs_watch watch;
+	bool is_hung_up; /* the host's side is closed, as far as we know */
 	struct hs_wire_decoder *decoder;
 	char plain[PLAIN_BYTES]; /* skipped since the last frame */
 	size_t plain_len;	 /* may be more than there is room for */
@@ -82,19 +83,30 @@ static void take_frames(struct hs_control *control)
 }
 
 /* What was half there will not be continued. */
-static void begin_anew(struct hs_control *control)
+static void finish_input(struct hs_control *control)
 {
 	hs_wire_decoder_finish(control->decoder);
 	take_frames(control);
-	control->out_start = control->out_len = 0;
 }
 
 static void close_port(struct hs_control *control)
 {
 	hs_loop_close(control->loop, &control->watch);
 	control->port.fd = -1;
-	begin_anew(control);
+	finish_input(control);
+	control->out_start = control->out_len = 0;
 	control->events.on_gone(control->ctx);
+}
+
+/*
+ * The host's side of a virtio port is closed; an edge will tell of the next. Once only: that host's first order can be
+ * here before the guest's kernel knows that it has come, and reading on says end of file until then. Answers wait.
+ */
+static void hang_up(struct hs_control *control)
+{
+	if (!control->is_hung_up)
+		finish_input(control);
+	control->is_hung_up = true;
 }
 
 /* False when the port was closed. */
@@ -111,7 +123,7 @@ static bool read_all(struct hs_control *control)
 		} else if (got < 0 && errno == EAGAIN) {
 			return true;
 		} else if (got == 0 && !control->port.hangs_up_for_good) {
-			begin_anew(control); /* the host's side is closed; an edge will tell of the next */
+			hang_up(control);
 			return true;
 		} else if (got == 0 || errno != EINTR) {
 			close_port(control);
@@ -140,7 +152,8 @@ static void on_event(void *ctx, uint32_t events)
 {
 	struct hs_control *control = ctx;
 
-	(void)events;
+	if (!(events & EPOLLHUP))
+		control->is_hung_up = false;
 	if (!read_all(control))
 		return;
 	write_out(control);
@@ -171,7 +184,9 @@ int hs_control_set_port(struct hs_control *control, const struct hs_port *port)
 	int err;
 
 	hs_loop_close(control->loop, &control->watch);
-	begin_anew(control);
+	finish_input(control);
+	control->out_start = control->out_len = 0;
+	control->is_hung_up = false;
 	err = hs_loop_add(control->loop, &control->watch, port->fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, on_event,
 			  control);
 	if (err)

@@ -31,6 +31,7 @@ struct hs_wire_decoder {
 	bool is_finished;
 	size_t start, end; /* of what is in the buffer and not handed out */
 	size_t given;	   /* bytes of the frame that the caller holds, at start */
+	size_t searched;   /* from start: where no other session's frame begins */
 	uint8_t *buffer;
 };
 
@@ -212,6 +213,7 @@ void hs_wire_decoder_free(struct hs_wire_decoder *decoder)
 static void release_given(struct hs_wire_decoder *decoder)
 {
 	decoder->start += decoder->given;
+	decoder->searched = decoder->given ? 0 : decoder->searched;
 	decoder->given = 0;
 }
 
@@ -243,6 +245,7 @@ static void skip(struct hs_wire_decoder *decoder, size_t bytes)
 		decoder->on_skipped(decoder->ctx, decoder->buffer + decoder->start, bytes);
 	decoder->counts.skipped_bytes += bytes;
 	decoder->start += bytes;
+	decoder->searched = bytes ? 0 : decoder->searched;
 }
 
 /* What a frame of that type can be; types of the other direction are fine. */
@@ -328,6 +331,26 @@ static void give(struct hs_wire_decoder *decoder, const struct hs_wire_frame *fr
 	*payload = decoder->buffer + decoder->start + HEADER_BYTES;
 }
 
+/*
+ * Where in the payload of `frame`, which is not all here, a frame of another session begins: its writer is gone, and
+ * the next one has come. 0: nowhere yet.
+ */
+static size_t find_next_session(struct hs_wire_decoder *decoder, const struct hs_wire_frame *frame)
+{
+	size_t at = decoder->start + (decoder->searched ? decoder->searched : HEADER_BYTES);
+	struct hs_wire_frame next;
+
+	for (;; at++) {
+		at = find_magic(decoder, at);
+		if (decoder->end - at < HEADER_BYTES)
+			break;
+		if (read_header(decoder, at, &next) && next.session != frame->session)
+			return at;
+	}
+	decoder->searched = at - decoder->start;
+	return 0;
+}
+
 /* 1: `frame` is at start, whole; 0: not to be known yet; -EBADMSG: none is there, something was skipped. */
 static int look(struct hs_wire_decoder *decoder, struct hs_wire_frame *frame)
 {
@@ -344,9 +367,11 @@ static int look(struct hs_wire_decoder *decoder, struct hs_wire_frame *frame)
 		return -EBADMSG;
 	}
 	if (have - HEADER_BYTES < frame->len) {
-		if (!decoder->is_finished)
+		size_t next = find_next_session(decoder, frame);
+
+		if (!next && !decoder->is_finished)
 			return 0;
-		skip_torn(decoder, HEADER_BYTES);
+		skip_torn(decoder, next ? next - decoder->start : HEADER_BYTES);
 		return -EBADMSG;
 	}
 	whole = is_whole(decoder, frame);

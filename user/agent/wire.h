@@ -200,7 +200,8 @@ uint64_t hs_wire_find_number(const void *payload, size_t len, enum hs_wire_key k
 /*
  * Bytes into frames. What is no frame is skipped and counted, up to the next header whose checksum is right: after a
  * reconnection the first bytes may be the rest of a frame. PAGES has no checksum of its own: it is handed out once
- * the header behind it is seen, or by hs_wire_decoder_finish(); without one it is torn, and searched for headers.
+ * the header behind it is seen, or by hs_wire_decoder_finish(); without one it is torn, and searched for headers. So is
+ * a frame in whose payload one of another session begins: an agent was killed while it wrote, and the next one writes.
  */
 struct hs_wire_decoder;
 
