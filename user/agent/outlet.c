@@ -43,13 +43,19 @@ int hs_outlet_open(struct hs_outlet *outlet, uint32_t cpu, size_t pipe_bytes, in
 	return 0;
 }
 
+/* Others look, to tell the host. */
+static void set_blocked(struct hs_outlet *outlet, bool is_blocked)
+{
+	__atomic_store_n(&outlet->is_blocked, is_blocked, __ATOMIC_RELAXED);
+}
+
 static void close_port(struct hs_outlet *outlet)
 {
 	hs_outlet_drop(outlet);
 	if (outlet->fd >= 0)
 		close(outlet->fd);
 	outlet->fd = -1;
-	outlet->is_blocked = false;
+	set_blocked(outlet, false);
 }
 
 void hs_outlet_close(struct hs_outlet *outlet)
@@ -202,7 +208,7 @@ static bool not_written(struct hs_outlet *outlet, int err)
 	if (err == -EINTR)
 		return true;
 	if (err == -EAGAIN) {
-		outlet->is_blocked = true;
+		set_blocked(outlet, true);
 		return false;
 	}
 	if (err == -EINVAL && !outlet->header_left && !outlet->bytes)
@@ -256,7 +262,7 @@ bool hs_outlet_push(struct hs_outlet *outlet)
 
 void hs_outlet_on_event(struct hs_outlet *outlet, uint32_t events)
 {
-	outlet->is_blocked = false; /* or the next write says so again */
+	set_blocked(outlet, false); /* or the next write says so again */
 	if (outlet->is_socket && events & (EPOLLHUP | EPOLLERR | EPOLLRDHUP))
 		close_port(outlet);
 }
