@@ -19,7 +19,7 @@ cleanup() {
 trap cleanup EXIT
 [ "$(nproc)" -ge 2 ] || { echo "   one CPU is not enough to measure"; exit 0; }
 echo $((MIB * 1024 * 5 / 4)) >"$ring/per_cpu/cpu0/buffer_size_kb"
-exec python3 - "$ring" "$work" "$B" "$RUNS" "$MIB" <<'PYTHON'
+python3 - "$ring" "$work" "$B" "$RUNS" "$MIB" <<'PYTHON'
 import fcntl
 import os
 import subprocess
