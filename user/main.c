@@ -22,6 +22,7 @@ const struct hs_verb *const hs_verbs[] = {
 	&cmd_record,
 	&cmd_snapshot,
 	&cmd_print,
+	&cmd_info,
 	&cmd_events,
 	&cmd_stat, &cmd_top,
 	&cmd_agent,

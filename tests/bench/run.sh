@@ -21,6 +21,9 @@ echo "== hsbpf report on a synthetic trace (aim: 1 M records/s)"
 echo "== hsbpf print, against babeltrace2 (aim: 1 M events/s)"
 tests/bench/print.sh
 
+echo "== ftrace pages of a guest into its trace (aim: 1 M events/s)"
+"$B/tests/bench/bench_ftrace"
+
 echo "== hsbpf record and its peers: 2 million events of a guest on one CPU, recorders on another"
 tests/bench/record.sh
 

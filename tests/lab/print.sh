@@ -38,6 +38,16 @@ check "real times are those of the day" test "$(($(date +%s) - real))" -ge 0 -a 
 "$hsbpf" print "$dir" 2>"$work/err" | head -1 >/dev/null
 equal "a pipe that is closed early is no complaint" "$(cat "$work/err")" ""
 
+run "$hsbpf" info --json "$dir"
+check "what info finds fits its schema" tests/lib/schema.sh "$work/out"
+equal "info counts what was recorded" "$(jq -c '[.kind, .outcome, (.machines[] | .machine, .recorded, .silent)]' "$work/out")" \
+	"[\"recording\",\"$(jq -r .outcome "$dir/record.json")\",\"host\",$total,false]"
+equal "and shows each event" "$("$hsbpf" info "$dir" | grep -oE '[0-9]+ kvm:kvm_pio \(bpf\)$')" "$pio kvm:kvm_pio (bpf)"
+mkdir -p "$work/silent/trace/l1"
+sed 's/= "host"/= "l1"/' "$dir/trace/host/metadata" >"$work/silent/trace/l1/metadata"
+fails "a machine that sent nothing" 1 "l1 sent nothing" "$hsbpf" info "$work/silent"
+fails "info of no folder" 2 "needs one folder" "$hsbpf" info
+
 cat >"$work/formats" <<'END'
 # as acrntrace_format has them
 kvm_pio replaced

@@ -270,6 +270,11 @@ static void test_events_are_what_the_kernel_prints(void)
 	lab_equal((uint64_t)shell(command), 0, "hsbpf print prints it");
 	lab_equal(number_of("tests/lab/print_agrees.py %s.jsonl %s.bt 2>&1", taking.trace), produced,
 		  "each event as babeltrace2, in every field");
+	lab_equal(number_of("build/hsbpf print --count -e 'sched:sched_process_exec' %s", taking.trace),
+		  number_of("grep -c ' sched_process_exec: ' %s.txt", taking.trace),
+		  "hsbpf print -e finds an event of ftrace");
+	lab_equal(number_of("build/hsbpf info --json %s | jq '[.machines[].events[].recorded] | add'", taking.trace),
+		  produced, "hsbpf info counts them");
 	lab_ok(fields_agreed > produced, "of the fields, %lu are the kernel's", fields_agreed);
 }
 
