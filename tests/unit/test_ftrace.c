@@ -779,10 +779,12 @@ static void test_clocks_of_ftrace_other_than_ours_are_named_in_the_trace(void **
 
 static void test_metadata_that_we_do_not_write_is_refused_with_its_line(void **state)
 {
+#define EVENT_OF(id, fields)                                                                                           \
+	("/* s */\nevent {\n\tname = \"n\";\n\tid = " #id ";\n\tstream_id = 1;\n\tfields := struct {\n" fields         \
+	 "\t};\n};\n")
 	static const char *const lines[] = {
-		"/* s */\nevent {\n\tname = \"n\";\n\tid = 1;\n\tstream_id = 1;\n\tfields := struct {\n\t\tfloat "
-		"x;\n\t};\n};\n",
-		"/* s */\nevent {\n\tname = \"n\";\n\tid = 99999;\n\tstream_id = 1;\n\tfields := struct {\n\t};\n};\n",
+		EVENT_OF(1, "\t\tfloat x;\n"),
+		EVENT_OF(99999, ""),
 		"struct x { };\n",
 	};
 	struct fixture *fixture = *state;
