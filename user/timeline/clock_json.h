@@ -9,4 +9,7 @@
 /* [{"boot_ns":1,"mono_ns":2,"real_ns":3,"tsc":4,"width_ns":5}] as member `key`. */
 void hs_clock_list_to_json(const struct hs_clock_list *list, json_object *object, const char *key);
 
+/* What the other wrote; `list` is empty before. -EBADMSG: not an array, or samples that are not in order; -ENOMEM. */
+int hs_clock_list_from_json(json_object *samples, struct hs_clock_list *list);
+
 #endif
