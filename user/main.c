@@ -27,6 +27,7 @@ const struct hs_verb *const hs_verbs[] = {
 	&cmd_stat, &cmd_top,
 	&cmd_agent,
 	&cmd_check,
+	&cmd_correlate,
 	&cmd_show,
 	&cmd_report_vm_exit,
 	&cmd_report_irq,

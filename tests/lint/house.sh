@@ -28,6 +28,8 @@ rule "user/agent uses user/base, trace_events and what records" \
 	"$(uses user/agent "base/|trace_events/|agent/|capture/|trace/|timeline/")"
 rule "user/qemulog, trace, timeline and ftrace do not know the lab" \
 	"$(for room in qemulog trace timeline capture ftrace; do uses user/$room "base/|trace_events/|$room/|trace/|timeline/|bpf/"; done)"
+rule "user/correlate uses what reads runs, not what records them" \
+	"$(uses user/correlate 'base/|trace_events/|correlate/|trace/|timeline/|qemulog/|analysis/|orchestrate/topology')"
 rule "nothing includes a verb" "$(grep -nE '#include "(user/)?cmd/' $(code) | grep -v -e '^user/cmd/' -e '^user/main.c' -e '^user/agent_main.c')"
 
 rule "an SPDX line in every file" "$(files | grep -vE '^(LICENSE|tests/data/)|\.gitignore$' |
