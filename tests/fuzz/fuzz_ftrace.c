@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Any bytes as an event's format and as a page of ftrace's ring: what comes out of them is a trace that our reader
- * reads to its end with as many events as were recorded, and no larger than what went in allows. The first byte says
+ * reads to its end with as many events as were recorded, and no larger than what went in allows; then damaged, and
+ * read again. The first byte says
  * how much of the input is format (its 4 high bits in 64ths of 4096 bytes), and if it is odd, that a good format comes
  * first. Run for N seconds, without messages: build/tests/fuzz/fuzz_ftrace -max_total_time=N -close_fd_mask=2
  */
@@ -63,25 +64,57 @@ static void start_once(void)
 	atexit(remove_folder);
 }
 
-static void read_back(const struct hs_ftrace_counts *counts)
+/* Changes a few bytes of a file: each three bytes of the input say where and to what. */
+static void damage(const char *name, const uint8_t *edits, size_t edit_nr)
 {
-	scoped(hs_ctf_reader) struct hs_ctf_reader *reader = NULL;
+	scoped(fd) int fd = openat(dir_fd, name, O_RDWR | O_CLOEXEC);
+	off_t bytes = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
+
+	for (size_t i = 0; i < edit_nr && bytes > 0; i++) {
+		off_t at = (edits[3 * i] << 8 | edits[3 * i + 1]) % bytes;
+
+		REQUIRE(pwrite(fd, edits + 3 * i + 2, 1, at) == 1);
+	}
+}
+
+/* Reads every byte of every field, whatever the files hold; how many events there were. */
+static uint64_t read_all(struct hs_ctf_reader *reader)
+{
 	struct hs_ctf_record record;
 	uint64_t events = 0, sum = 0;
 
-	REQUIRE(!hs_ctf_reader_open_all(folder, &reader));
 	while (hs_ctf_reader_next(reader, &record) > 0) {
 		events++;
 		for (unsigned int i = 0; i < record.event->field_nr; i++) {
+			const struct hs_field *field = &record.event->fields[i];
 			size_t count;
-			const uint8_t *content =
-				hs_ctf_field_content(record.event, &record.event->fields[i], record.header, &count);
+			const uint8_t *content = hs_ctf_field_content(record.event, field, record.header, &count);
 
-			sum += count ? content[0] + content[count * record.event->fields[i].size - 1] : 0;
+			sum += count ? content[0] + content[count * field->size - 1] : 0;
 		}
 	}
 	REQUIRE(sum < UINT64_MAX);
-	REQUIRE(events == counts->recorded);
+	return events;
+}
+
+static void read_damaged(const uint8_t *data, size_t size)
+{
+	scoped(hs_ctf_reader) struct hs_ctf_reader *reader = NULL;
+	size_t edit_nr = size / 3 < 4 ? size / 3 : 4;
+
+	damage("ftrace_cpu0", data, edit_nr);
+	if (size % 2)
+		damage("metadata", data, edit_nr);
+	if (!hs_ctf_reader_open_all(folder, &reader))
+		read_all(reader);
+}
+
+static void read_back(const struct hs_ftrace_counts *counts)
+{
+	scoped(hs_ctf_reader) struct hs_ctf_reader *reader = NULL;
+
+	REQUIRE(!hs_ctf_reader_open_all(folder, &reader));
+	REQUIRE(read_all(reader) == counts->recorded);
 	REQUIRE(hs_ctf_reader_counts(reader)->damaged_packets + hs_ctf_reader_counts(reader)->torn_packets == 0);
 	REQUIRE(hs_ctf_reader_counts(reader)->steps_back == 0);
 }
@@ -113,6 +146,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		REQUIRE(!hs_ftrace_add_pages(ftrace, 0, page, PAGE));
 		REQUIRE(hs_ftrace_counts(ftrace)->bytes <= 4 * sizeof(struct hs_ctf_packet) + 8 * PAGE);
 		read_back(hs_ftrace_counts(ftrace));
+		read_damaged(data, size);
 	}
 	empty_folder();
 	return 0;
