@@ -15,13 +15,17 @@
 #include "base/loop.h"
 #include "migtools/stream_socket.h"
 
+/*
+ * Small pieces are the fast ones: what one CPU writes, the other reads while it is in a cache. Measured over veth with
+ * 4 KiB pages, MiB/s: 32 KiB 1500, 64 KiB 4500, 128 KiB 2800, 512 KiB 1700.
+ */
 #define BATCH_FRAMES 128
-#define BATCH_BYTES (512u << 10)
+#define BATCH_BYTES (65u << 10) /* 16 pages of 4 KiB with their headers */
 /* The batch, answers to as many requests as one read may bring, and hello, handshake, agreement, flush. */
 #define RECEIVE_BYTES 4096
 #define QUEUE_FRAMES (BATCH_FRAMES + RECEIVE_BYTES / HS_STREAM_HEADER_BYTES + 8)
 _Static_assert(2 * QUEUE_FRAMES <= 1024, "sendmsg() takes that many pieces (UIO_MAXIOV)");
-#define UNSENT_BYTES (512u << 10)
+#define UNSENT_BYTES (128u << 10)
 #define END_GRACE_NS 1000000000ull
 #define FLUSH_POLL_NS 1000000ull
 #define SPAN_BYTES (512u << 10) /* contents of this size stay in a CPU's cache */

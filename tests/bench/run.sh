@@ -56,6 +56,9 @@ tests/bench/mm_dirty.sh
 echo "== client_rr and server_rr, against ping -i on the same link"
 RUNS=5 tests/bench/probe.sh
 
+echo "== hsbpf vm over a veth pair, against iperf3, and mig_mon if MIG_MON names its program"
+tests/bench/stream.sh
+
 if [ -n "${PAIRS:-}" ]; then
 	echo "== collect --l2vm $PAIRS (aim: every pair with a result within 5 minutes)"
 	"$B/hsbpf" collect --l2vm "$PAIRS" -o "$work/many" || true
