@@ -144,11 +144,10 @@ listen
 "$hsbpf" vm -s -H 127.0.0.1 -t precopy -t postcopy --json >"$work/out" 2>"$work/err" &
 source=$!
 until_true 10 says dst.err "Starting POSTCOPY"
-kill -KILL $destination
-wait $source 2>/dev/null # bash tells of the killed one when it meets it
+{ kill -KILL $destination; wait $destination; } 2>/dev/null # bash tells of it
+wait $source
 equal "a destination killed mid-stream is a failure of the source, no silent death" "$? $(of_src .outcome)" '1 "lost"'
 check "it says so" says err "the destination closed the connection after"
-wait $destination 2>/dev/null
 
 listen
 : >"$work/err"
