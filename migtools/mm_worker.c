@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "migtools/random.h"
 
 #define LOST_NS 1000000u   /* shorter delays are the scheduler's daily business */
 #define SAMPLE_NS 1000000u /* between two pages that are read at random */
@@ -161,12 +162,6 @@ static void go_on_verifying(struct hs_worker *worker)
 	tell(worker->engine);
 }
 
-static uint64_t random_below(struct hs_worker *worker, uint64_t count)
-{
-	worker->random += 0x9e3779b97f4a7c15ull;
-	return (uint64_t)((unsigned __int128)hs_page_mix(worker->random) * count >> 64);
-}
-
 /* Reading that is due now. Returns the time after it. */
 static uint64_t verify_some(struct hs_worker *worker, uint64_t now)
 {
@@ -176,7 +171,7 @@ static uint64_t verify_some(struct hs_worker *worker, uint64_t now)
 	    worker->pass == __atomic_load_n(&worker->engine->wanted_pass, __ATOMIC_RELAXED))
 		return now;
 	if (sample) {
-		verify_page(worker, worker->first + random_below(worker, worker->count));
+		verify_page(worker, worker->first + hs_random_below(&worker->random, worker->count));
 		worker->sampled_ns = now;
 	}
 	go_on_verifying(worker);
@@ -199,7 +194,7 @@ static uint64_t pick_page(struct hs_worker *worker)
 		}
 	}
 	if (config->pattern == HS_PATTERN_RANDOM)
-		return walk->first + random_below(worker, walk->count);
+		return walk->first + hs_random_below(&worker->random, walk->count);
 	number = walk->first + walk->next;
 	if (++walk->next == walk->count)
 		walk->next = 0;

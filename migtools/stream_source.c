@@ -23,7 +23,7 @@
 #define PEER_TIMEOUT_NS 2000000000ull /* a destination of ours answers within a round trip */
 #define PROGRESS_NS 1000000000ull
 #define WRITE_TICK_NS 1000000ull
-#define WRITE_GAP_MAX_NS 100000000ull
+#define WRITE_GAP_MAX_NS 1000000000ull
 #define BURSTS_PER_S 100
 
 static void source_scoped(struct hs_stream_source *source)
@@ -93,7 +93,7 @@ static void write_memory(struct hs_stream_source *source)
 	uint64_t writes;
 
 	source->last_write_ns = now_ns;
-	/* A longer gap is no load, but a process that was stopped: so were the guest's vCPUs. */
+	/* A longer gap is no busy machine, but a process that was stopped: so were the guest's vCPUs. */
 	if (gap_ns > WRITE_GAP_MAX_NS)
 		gap_ns = WRITE_GAP_MAX_NS;
 	source->write_debt +=
