@@ -27,12 +27,16 @@ static void on_packet(void *ctx, const struct hs_packet *packet)
 	packets[packet_nr++] = *packet;
 }
 
+static bool l2_tells_arrivals = true;
+
 static void open_lane(bool has_guests)
 {
 	struct hs_lane_config config = { .tenant = 3,
 					 .has_dma = true,
 					 .has_client = has_guests,
 					 .has_l2 = has_guests,
+					 .client_tells_arrivals = has_guests,
+					 .l2_tells_arrivals = has_guests && l2_tells_arrivals,
 					 .on_packet = on_packet,
 					 .causality = &causality };
 
@@ -307,6 +311,26 @@ static void test_what_was_merged_reaches_the_stack_together(void **state)
 	}
 }
 
+static void test_a_guest_that_tells_merged_packets_only_is_joined_by_their_length(void **state)
+{
+	(void)state;
+	l2_tells_arrivals = false;
+	open_lane(true);
+	for (uint64_t i = 0; i < 4; i++) {
+		tap(tcp((100 + i) * US, CLIENT, L2, 1000 + (uint32_t)i * 1448, 1514), HS_ROLE_L2, true);
+		dma((200 + i) * US, (200 + i) * US + 500, 60, true);
+	}
+	guest(true, HS_GUEST_STACK, 310 * US, 0x1000, 52 + 3 * 1448, 0);
+	guest(true, HS_GUEST_STACK, 311 * US, 0x1003, 1500, 0);
+	close_lane();
+	l2_tells_arrivals = true;
+	assert_int_equal(packet_nr, 4);
+	for (size_t i = 0; i < 4; i++) {
+		assert_at(&packets[i], HS_LAYER_L2_NIC, 0);
+		assert_at(&packets[i], HS_LAYER_L2_STACK, (i < 3 ? 310 : 311) * US);
+	}
+}
+
 static void test_the_tally_adds_up(void **state)
 {
 	static struct hs_tally tally;
@@ -356,6 +380,7 @@ int main(void)
 		cmocka_unit_test(test_every_layer_is_joined_both_ways),
 		cmocka_unit_test(test_a_clock_that_is_wrong_is_seen),
 		cmocka_unit_test(test_what_was_merged_reaches_the_stack_together),
+		cmocka_unit_test(test_a_guest_that_tells_merged_packets_only_is_joined_by_their_length),
 		cmocka_unit_test(test_the_tally_adds_up),
 		cmocka_unit_test(test_a_lane_that_is_left_frees_everything),
 	};

@@ -25,14 +25,14 @@ static uint64_t random_below(uint64_t limit)
 }
 
 /* Refs are numbers: the same one in a cause and its effect. */
-static void on_match(void *ctx, const struct hs_order_item *cause, const struct hs_order_item *effect, bool is_firm)
+static void on_match(void *ctx, const struct hs_order_match *match)
 {
 	(void)ctx;
-	if (cause->ref == effect->ref)
+	if (match->cause->ref == match->effect->ref)
 		seen.right++;
 	else
 		seen.wrong++;
-	seen.firm += is_firm;
+	seen.firm += match->is_firm;
 }
 
 static void on_alone(void *ctx, const struct hs_order_item *item, bool is_cause)
@@ -181,6 +181,40 @@ static void test_optional_causes_are_left_out_when_others_fit(void **state)
 	hs_order_free(order);
 }
 
+static void test_merged_effects_have_all_their_causes(void **state)
+{
+	struct hs_order *order = open_order(0);
+	uint64_t cause_nr = 0;
+
+	(void)state;
+	seed_state = 77;
+	for (uintptr_t i = 1; i <= 500; i++) {
+		unsigned int span = 1 + (unsigned int)random_below(20);
+		struct hs_order_item effect = { .key = 52, .is_merged = true, .ref = (void *)i };
+
+		for (unsigned int j = 0; j < span; j++) {
+			uint32_t payload = j + 1 < span ? 1448 : 1 + (uint32_t)random_below(1448);
+			struct hs_order_item cause = {
+				.time_ns = ++cause_nr * US, .key = 52 + payload, .merge_key = payload, .ref = (void *)i
+			};
+
+			effect.key += payload;
+			assert_int_equal(hs_order_add_cause(order, &cause), 0);
+		}
+		effect.time_ns = cause_nr * US + 10 * US;
+		if (i % 50) /* some are lost */
+			assert_int_equal(hs_order_add_effect(order, &effect), 0);
+		else
+			seen.cause_alone -= span;
+	}
+	hs_order_finish(order);
+	assert_int_equal(seen.wrong, 0);
+	assert_int_equal(seen.effect_alone, 0);
+	assert_int_equal(seen.cause_alone, 0);
+	assert_true(seen.right > 4000);
+	hs_order_free(order);
+}
+
 static void test_a_withdrawn_cause_never_was(void **state)
 {
 	struct hs_order *order = open_order(0);
@@ -254,6 +288,7 @@ int main(void)
 		cmocka_unit_test(test_missing_ones_do_not_shift_the_others),
 		cmocka_unit_test(test_distinct_keys_are_never_joined_wrongly),
 		cmocka_unit_test(test_optional_causes_are_left_out_when_others_fit),
+		cmocka_unit_test(test_merged_effects_have_all_their_causes),
 		cmocka_unit_test(test_a_withdrawn_cause_never_was),
 		cmocka_unit_test(test_only_keys_that_tell_neighbours_apart_are_firm),
 		cmocka_unit_test(test_old_causes_are_given_up_and_memory_is_bounded),

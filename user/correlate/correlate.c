@@ -147,6 +147,7 @@ static int open_guest(struct walk *walk, const char *folder, json_object *docume
 	struct guest *guest = &walk->guests[walk->guest_nr];
 	scoped(mem) char *path = hs_format("%s/%s", walk->config->trace_dir, folder);
 	scoped(mem) char *metadata = hs_format("%s/%s/metadata", walk->config->trace_dir, folder);
+	bool tells;
 	int err;
 
 	if (!path || !metadata)
@@ -164,12 +165,15 @@ static int open_guest(struct walk *walk, const char *folder, json_object *docume
 		return err;
 	guest->machine = add_machine(walk, folder);
 	walk->guest_nr++;
+	tells = hs_guest_source_tells_arrivals(guest->source);
 	for (unsigned int i = 0; i < HS_PAIRS_MAX; i++) {
 		struct hs_correlate_tenant *tenant = &walk->result->tenants[i];
 
 		tenant->has_l1 |= guest->kind == MACHINE_L1;
 		tenant->has.has_l2 |= guest->kind == MACHINE_L2 && guest->tenant == i;
 		tenant->has.has_client |= guest->kind == MACHINE_CLIENT && guest->tenant == i;
+		tenant->has.l2_tells_arrivals |= tells && guest->kind == MACHINE_L2 && guest->tenant == i;
+		tenant->has.client_tells_arrivals |= tells && guest->kind == MACHINE_CLIENT && guest->tenant == i;
 	}
 	return 0;
 }

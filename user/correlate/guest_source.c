@@ -171,6 +171,14 @@ int hs_guest_source_next(struct hs_guest_source *source, struct hs_guest_record 
 	return result;
 }
 
+bool hs_guest_source_tells_arrivals(const struct hs_guest_source *source)
+{
+	for (uint32_t i = 0; i < source->kind_nr; i++)
+		if (source->kinds[i].use == USE_ARRIVE)
+			return true;
+	return false;
+}
+
 uint64_t hs_guest_source_bound_ns(struct hs_guest_source *source)
 {
 	return source->bound_ns;

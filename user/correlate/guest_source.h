@@ -35,6 +35,9 @@ int hs_guest_source_open(const char *trace, json_object *document, struct hs_gue
 /* 1 and the next one; 0 at the end; -errno (said). */
 int hs_guest_source_next(struct hs_guest_source *source, struct hs_guest_record *out);
 
+/* Whether it tells of packets as they come from the NIC. */
+bool hs_guest_source_tells_arrivals(const struct hs_guest_source *source);
+
 /* The largest error bound in its trace's time; how many records were of use. */
 uint64_t hs_guest_source_bound_ns(struct hs_guest_source *source);
 uint64_t hs_guest_source_record_nr(const struct hs_guest_source *source);

@@ -96,7 +96,8 @@ static void copy_seen(struct hs_packet *packet, const struct hs_seen *seen, enum
 static void look_into_l1(struct hs_lane *lane, struct hs_packet *packet)
 {
 	struct hs_sight *sights = packet->sights;
-	const struct hs_sight *from = &sights[HS_LAYER_DMA_END], *to = &sights[HS_LAYER_L2_NIC];
+	const struct hs_sight *from = &sights[HS_LAYER_DMA_END];
+	const struct hs_sight *to = &sights[sights[HS_LAYER_L2_NIC].time_ns ? HS_LAYER_L2_NIC : HS_LAYER_L2_STACK];
 	uint64_t time_ns, before;
 
 	if (packet->direction == HS_TO_L2 && from->time_ns) {
@@ -159,22 +160,23 @@ static uint32_t length_in_l2(const struct hs_packet *packet)
 	return packet->identity.len < FRAME_MIN ? FRAME_MIN : packet->identity.len;
 }
 
-static void on_dma_match(void *ctx, const struct hs_order_item *cause, const struct hs_order_item *effect, bool is_firm)
+static void on_dma_match(void *ctx, const struct hs_order_match *match)
 {
 	struct hs_lane *lane = ctx;
-	struct hs_packet *packet = cause->ref;
-	struct hs_dma *dma = effect->ref;
+	struct hs_packet *packet = match->cause->ref;
+	struct hs_dma *dma = match->effect->ref;
 
-	(void)is_firm;
 	take_dma(packet, dma);
 	lane->dma_nr++;
 	hs_causality_add(lane->config.causality, HS_PAIR_TAP_TO_DMA, &packet->sights[HS_LAYER_TAP],
 			 &packet->sights[HS_LAYER_DMA_BEGIN]);
 	if (lane->config.has_l2 &&
-	    !hs_order_add_cause(lane->l2.receives, &(struct hs_order_item){ .time_ns = dma->end_ns,
-									    .error_ns = dma->error_ns,
-									    .key = length_in_l2(packet) - ETH_HLEN,
-									    .ref = packet }))
+	    !hs_order_add_cause(lane->l2.receives,
+				&(struct hs_order_item){ .time_ns = dma->end_ns,
+							 .error_ns = dma->error_ns,
+							 .key = length_in_l2(packet) - ETH_HLEN,
+							 .merge_key = hs_identity_payload(&packet->identity),
+							 .ref = packet }))
 		packet->hold_nr++;
 	packet->hold_nr--;
 	free(dma);
@@ -328,7 +330,10 @@ static int forward_to_client(struct hs_lane *lane, const struct hs_event_header 
 	for (uint64_t age = 0; age < FORWARD_MAX && age < lane->forward_nr; age++) {
 		size_t place = (lane->forward_nr - 1 - age) % FORWARD_MAX;
 		struct hs_packet *packet = lane->forwards[place];
-		struct hs_order_item item = { .time_ns = header->ts, .key = identity.len - ETH_HLEN, .ref = packet };
+		struct hs_order_item item = { .time_ns = header->ts,
+					      .key = identity.len - ETH_HLEN,
+					      .merge_key = hs_identity_payload(&identity),
+					      .ref = packet };
 		int err = 0;
 
 		if (!packet ||
@@ -489,21 +494,26 @@ static int add_departure(struct hs_lane *lane, bool is_l2, const struct hs_lane_
 	return err;
 }
 
+/* Where a guest does not tell of what comes from its NIC, its stack's packets are arrivals: of several merged ones. */
 static int add_arrival(struct hs_lane *lane, bool is_l2, const struct hs_lane_guest_event *event)
 {
 	struct guest *guest = guest_of(lane, is_l2);
+	bool is_stack = event->what == HS_GUEST_STACK;
 	struct hs_seen *seen = hs_seen_new();
-	struct hs_order_item item = {
-		.time_ns = event->sight.time_ns, .error_ns = event->sight.error_ns, .key = event->len, .ref = seen
-	};
+	struct hs_order_item item = { .time_ns = event->sight.time_ns,
+				      .error_ns = event->sight.error_ns,
+				      .key = event->len,
+				      .is_merged = is_stack,
+				      .ref = seen };
 	int err;
 
 	if (!seen)
 		return -ENOMEM;
-	seen->nic = event->sight;
+	*(is_stack ? &seen->stack : &seen->nic) = event->sight;
 	seen->len = event->len;
 	seen->skb = event->skb;
-	hs_recent_add(&guest->arrivals, seen);
+	if (!is_stack)
+		hs_recent_add(&guest->arrivals, seen);
 	err = hs_order_add_effect(guest->receives, &item);
 	if (err)
 		hs_seen_put(seen);
@@ -533,20 +543,21 @@ int hs_lane_guest(struct hs_lane *lane, bool is_l2, const struct hs_lane_guest_e
 	case HS_GUEST_ARRIVE:
 		return add_arrival(lane, is_l2, event);
 	case HS_GUEST_STACK:
+		if (is_l2 ? !lane->config.l2_tells_arrivals : !lane->config.client_tells_arrivals)
+			return add_arrival(lane, is_l2, event);
 		hs_recent_mark_stack(&guest_of(lane, is_l2)->arrivals, event->skb, event->len, &event->sight);
 	}
 	return 0;
 }
 
-static void on_client_send(void *ctx, const struct hs_order_item *cause, const struct hs_order_item *effect,
-			   bool is_firm)
+static void on_client_send(void *ctx, const struct hs_order_match *match)
 {
 	struct hs_lane *lane = ctx;
-	struct hs_seen *departure = cause->ref, *shared = effect->ref;
+	struct hs_seen *departure = match->cause->ref, *shared = match->effect->ref;
 
 	shared->nic = departure->nic;
 	shared->stack = departure->stack;
-	if (is_firm)
+	if (match->is_firm)
 		hs_causality_add(lane->config.causality, HS_PAIR_CLIENT_TO_TAP, &shared->nic, &shared->tap);
 	shared->hold_nr--;
 	hs_seen_put(departure);
@@ -565,13 +576,13 @@ static void on_client_send_alone(void *ctx, const struct hs_order_item *item, bo
 	hs_seen_put(seen);
 }
 
-static void on_l2_send(void *ctx, const struct hs_order_item *cause, const struct hs_order_item *effect, bool is_firm)
+static void on_l2_send(void *ctx, const struct hs_order_match *match)
 {
 	struct hs_lane *lane = ctx;
-	struct hs_packet *packet = effect->ref;
+	struct hs_packet *packet = match->effect->ref;
 
-	packet->sender = cause->ref;
-	if (is_firm)
+	packet->sender = match->cause->ref;
+	if (match->is_firm)
 		hs_causality_add(lane->config.causality, HS_PAIR_L2_TO_TAP, &packet->sender->nic,
 				 &packet->sights[HS_LAYER_TAP]);
 	packet->hold_nr--;
@@ -589,27 +600,29 @@ static void on_l2_send_alone(void *ctx, const struct hs_order_item *item, bool i
 	((struct hs_packet *)item->ref)->hold_nr--;
 }
 
-static void receive(struct hs_lane *lane, const struct hs_order_item *cause, const struct hs_order_item *effect,
-		    enum hs_layer layer, enum hs_causality_pair pair, bool is_firm)
+static void receive(struct hs_lane *lane, const struct hs_order_match *match, enum hs_layer layer,
+		    enum hs_causality_pair pair)
 {
-	struct hs_packet *packet = cause->ref;
+	struct hs_packet *packet = match->cause->ref;
+	struct hs_seen *seen = match->effect->ref;
 
-	packet->receiver = effect->ref;
-	if (is_firm)
-		hs_causality_add(lane->config.causality, pair, &packet->sights[layer], &packet->receiver->nic);
+	packet->receiver = hs_seen_get(seen);
+	if (match->is_firm)
+		hs_causality_add(lane->config.causality, pair, &packet->sights[layer],
+				 seen->nic.time_ns ? &seen->nic : &seen->stack);
 	packet->hold_nr--;
+	if (match->is_last)
+		hs_seen_put(seen);
 }
 
-static void on_l2_receive(void *ctx, const struct hs_order_item *cause, const struct hs_order_item *effect,
-			  bool is_firm)
+static void on_l2_receive(void *ctx, const struct hs_order_match *match)
 {
-	receive(ctx, cause, effect, HS_LAYER_DMA_END, HS_PAIR_DMA_TO_L2, is_firm);
+	receive(ctx, match, HS_LAYER_DMA_END, HS_PAIR_DMA_TO_L2);
 }
 
-static void on_client_receive(void *ctx, const struct hs_order_item *cause, const struct hs_order_item *effect,
-			      bool is_firm)
+static void on_client_receive(void *ctx, const struct hs_order_match *match)
 {
-	receive(ctx, cause, effect, HS_LAYER_CLIENT_TAP, HS_PAIR_TAP_TO_CLIENT, is_firm);
+	receive(ctx, match, HS_LAYER_CLIENT_TAP, HS_PAIR_TAP_TO_CLIENT);
 }
 
 static void receive_alone(const struct hs_order_item *item, bool is_cause, uint64_t *alone)

@@ -5,7 +5,7 @@
  *   client tap - tap           addresses, ports, TCP sequence or IP identification, length; segments to their packet
  *   tap - DMA, to the L2       order: a tap is a queue, and QEMU takes packets out one by one
  *   tap - DMA, from the L2     thread and time: the thread sends between reading the data and writing the status
- *   client NIC - client tap, L2 NIC - tap, DMA - L2 NIC      order and length
+ *   client NIC - client tap, L2 NIC - tap, DMA - L2 NIC      order and length, of merged packets the sum
  *   stack - NIC in a guest     the packet's address in its memory
  *   L1 interrupt, L2 entry     time: the first after the one before
  * Memory is bounded by the packets under way. One thread.
@@ -20,6 +20,7 @@ struct hs_lane;
 struct hs_lane_config {
 	uint32_t tenant;
 	bool has_dma, has_client, has_l2; /* whether a run has such sights: otherwise nobody waits for them */
+	bool client_tells_arrivals, l2_tells_arrivals; /* HS_GUEST_ARRIVE is recorded there */
 	/* A packet of which all is known; it is freed afterwards. */
 	void (*on_packet)(void *ctx, const struct hs_packet *packet);
 	void *ctx;

@@ -123,9 +123,23 @@ static bool is_too_late(const struct hs_order *order, const struct hs_order_item
 	return cause->time_ns > effect->time_ns + freedom(order, cause, effect);
 }
 
-static bool keys_fit(const struct hs_order_item *cause, const struct hs_order_item *effect)
+/* How many causes from that one on the effect has; 0: it is not that one's. */
+static size_t span_of(const struct hs_order *order, size_t cause, const struct hs_order_item *effect)
 {
-	return !cause->key || !effect->key || cause->key == effect->key;
+	const struct hs_order_item *item = item_at(&order->causes, cause);
+	uint32_t sum = item->key;
+	size_t span = 1;
+
+	if (!item->key || !effect->key || item->key == effect->key)
+		return 1;
+	while (effect->is_merged && sum < effect->key && cause + span < order->causes.nr) {
+		item = item_at(&order->causes, cause + span);
+		if (!item->merge_key || is_too_late(order, item, effect))
+			return 0;
+		sum += item->merge_key;
+		span++;
+	}
+	return sum == effect->key ? span : 0;
 }
 
 /* How many of the following fit, when these two rows begin at the given places. Optional causes may be left out. */
@@ -135,14 +149,16 @@ static unsigned int count_fits(const struct hs_order *order, size_t cause, size_
 
 	for (unsigned int i = 0; i < COMPARE_ITEMS && effect < order->effects.nr; i++, effect++) {
 		const struct hs_order_item *wanted = item_at(&order->effects, effect);
+		size_t span;
 
 		while (cause < order->causes.nr && item_at(&order->causes, cause)->is_optional &&
-		       !keys_fit(item_at(&order->causes, cause), wanted))
+		       !span_of(order, cause, wanted))
 			cause++;
 		if (cause >= order->causes.nr || is_too_late(order, item_at(&order->causes, cause), wanted))
 			break;
-		fits += keys_fit(item_at(&order->causes, cause), wanted);
-		cause++;
+		span = span_of(order, cause, wanted);
+		fits += span > 0;
+		cause += span ? span : 1;
 	}
 	return fits;
 }
@@ -163,7 +179,7 @@ static long find_next_fit(const struct hs_order *order, size_t first)
 
 		if (is_too_late(order, cause, effect))
 			break;
-		if (cause->is_optional || !keys_fit(cause, effect))
+		if (cause->is_optional || !span_of(order, i, effect))
 			continue;
 		fits = count_fits(order, i, 0);
 		if (fits > best_fits) {
@@ -172,8 +188,7 @@ static long find_next_fit(const struct hs_order *order, size_t first)
 		}
 	}
 	for (size_t i = 1; i < order->effects.nr && i <= LOOK_AHEAD; i++)
-		if (keys_fit(item_at(&order->causes, first), item_at(&order->effects, i)) &&
-		    count_fits(order, first, i) > best_fits)
+		if (span_of(order, first, item_at(&order->effects, i)) && count_fits(order, first, i) > best_fits)
 			return -1;
 	return best;
 }
@@ -191,29 +206,28 @@ static long find_cause(const struct hs_order *order)
 		if (is_too_late(order, cause, effect))
 			break;
 		if (!cause->is_optional) {
-			if (keys_fit(cause, effect))
+			if (span_of(order, i, effect))
 				return (long)i;
 			next = find_next_fit(order, i);
 			return next < 0 ? optional : next;
 		}
-		if (optional < 0 && keys_fit(cause, effect))
+		if (optional < 0 && span_of(order, i, effect))
 			optional = (long)i;
 	}
 	return optional;
 }
 
-static bool is_firm(const struct hs_order *order, const struct hs_order_item *cause, bool has_skipped)
+static bool differs_from_neighbours(const struct row *row, uint32_t key)
 {
-	if (has_skipped || !cause->key || cause->key == order->causes.last_key)
-		return false;
-	return order->causes.nr < 2 || item_at(&order->causes, 1)->key != cause->key;
+	return key && key != row->last_key && (row->nr < 2 || item_at(row, 1)->key != key);
 }
 
 static void match_first_effect(struct hs_order *order)
 {
+	struct hs_order_item effect = *item_at(&order->effects, 0);
 	long at = find_cause(order);
-	struct hs_order_item cause, effect;
-	bool firm;
+	bool is_firm;
+	size_t span;
 
 	if (at < 0) {
 		leave_alone(order, false);
@@ -221,12 +235,18 @@ static void match_first_effect(struct hs_order *order)
 	}
 	for (long i = 0; i < at; i++)
 		leave_alone(order, true);
-	cause = *item_at(&order->causes, 0);
-	effect = *item_at(&order->effects, 0);
-	firm = is_firm(order, &cause, at > 0);
-	pop(&order->causes);
+	span = span_of(order, 0, &effect);
+	is_firm = !at && (span > 1 ? differs_from_neighbours(&order->effects, effect.key)
+				   : differs_from_neighbours(&order->causes, item_at(&order->causes, 0)->key));
 	pop(&order->effects);
-	order->config.on_match(order->config.ctx, &cause, &effect, firm);
+	for (size_t i = 0; i < span; i++) {
+		struct hs_order_item cause = *item_at(&order->causes, 0);
+		bool is_last = i + 1 == span;
+
+		pop(&order->causes);
+		order->config.on_match(order->config.ctx,
+				       &(struct hs_order_match){ &cause, &effect, is_firm && is_last, is_last });
+	}
 }
 
 void hs_order_settle(struct hs_order *order, uint64_t now_ns)

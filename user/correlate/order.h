@@ -20,13 +20,24 @@ struct hs_order_item {
 	uint64_t time_ns, error_ns;
 	uint32_t key;	  /* 0: fits any */
 	bool is_optional; /* of a cause: may well have no effect; one that is not is preferred */
-	void *ref;	  /* the caller's */
+	/*
+	 * Several causes in a row can have one effect, whose key is the sum: of an effect, that it can be such a one;
+	 * of a cause, what it adds when it is not the first (0: it is always the first).
+	 */
+	bool is_merged;
+	uint32_t merge_key;
+	void *ref; /* the caller's */
+};
+
+struct hs_order_match {
+	const struct hs_order_item *cause, *effect;
+	bool is_firm; /* the key tells it from its neighbours; of several causes the last */
+	bool is_last; /* of the causes of this effect */
 };
 
 struct hs_order_config {
-	/* Matched; *is_firm: the key tells this cause from its neighbours. */
-	void (*on_match)(void *ctx, const struct hs_order_item *cause, const struct hs_order_item *effect,
-			 bool is_firm);
+	/* Once for each cause. */
+	void (*on_match)(void *ctx, const struct hs_order_match *match);
 	/* Never matched. */
 	void (*on_alone)(void *ctx, const struct hs_order_item *item, bool is_cause);
 	void *ctx;

@@ -75,13 +75,12 @@ bool hs_identity_is_multicast(const struct hs_identity *identity)
 	return identity->protocol != ETH_P_IP && identity->protocol != 0x0806 && !identity->sport;
 }
 
-/* Bytes behind the headers, of TCP. */
-static uint32_t tcp_payload(const struct hs_identity *identity)
+uint32_t hs_identity_payload(const struct hs_identity *identity)
 {
-	uint32_t headers =
-		ETH_HLEN + (identity->protocol == ETH_P_IP ? IPV4_HLEN : IPV6_HLEN) + (identity->tcp_flags >> 12) * 4;
+	uint32_t headers = ETH_HLEN + (identity->protocol == ETH_P_IP ? IPV4_HLEN : IPV6_HLEN) +
+			   (identity->tcp_flags >> 12) * 4;
 
-	return identity->len > headers ? identity->len - headers : 0;
+	return identity->ip_proto == IPPROTO_TCP && identity->len > headers ? identity->len - headers : 0;
 }
 
 static bool same_flow(const struct hs_identity *a, const struct hs_identity *b)
@@ -105,7 +104,7 @@ bool hs_identity_has_part(const struct hs_identity *whole, const struct hs_ident
 	if (whole->ip_proto == IPPROTO_TCP) {
 		uint32_t at = part->seq - whole->seq;
 
-		return at < tcp_payload(whole) && at % whole->gso_size == 0;
+		return at < hs_identity_payload(whole) && at % whole->gso_size == 0;
 	}
 	return (uint16_t)(part->ip_id - whole->ip_id) <=
 	       (whole->gso_segs ? whole->gso_segs : whole->len / whole->gso_size);

@@ -83,6 +83,9 @@ void hs_identity_from_record(const struct hs_event_header *header, struct hs_ide
 /* Whether it is sent to more than one, by its addresses: or cannot be told. The NIC may leave it out then. */
 bool hs_identity_is_multicast(const struct hs_identity *identity);
 
+/* Bytes behind the headers of TCP; 0: none, or another protocol. */
+uint32_t hs_identity_payload(const struct hs_identity *identity);
+
 /* Whether it has something that another packet soon afterwards has not. */
 bool hs_identity_is_known(const struct hs_identity *identity);
 

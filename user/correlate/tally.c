@@ -12,15 +12,20 @@ const char *const hs_end_names[HS_END_NR] = {
 	[HS_END_NO_L2] = "not in the L2's trace",
 };
 
+static bool is_seen_in(const struct hs_packet *packet, enum hs_layer nic, enum hs_layer stack)
+{
+	return packet->sights[nic].time_ns || packet->sights[stack].time_ns;
+}
+
 enum hs_end hs_tally_end_of(const struct hs_tally_scope *scope, const struct hs_packet *packet)
 {
 	if (scope->has_dma && packet->fate != HS_FATE_JOINED)
 		return HS_END_NO_DMA;
 	if (!packet->sights[HS_LAYER_CLIENT_TAP].time_ns)
 		return HS_END_NO_CLIENT_TAP;
-	if (scope->has_client && !packet->sights[HS_LAYER_CLIENT_NIC].time_ns)
+	if (scope->has_client && !is_seen_in(packet, HS_LAYER_CLIENT_NIC, HS_LAYER_CLIENT_STACK))
 		return HS_END_NO_CLIENT;
-	if (scope->has_l2 && !packet->sights[HS_LAYER_L2_NIC].time_ns)
+	if (scope->has_l2 && !is_seen_in(packet, HS_LAYER_L2_NIC, HS_LAYER_L2_STACK))
 		return HS_END_NO_L2;
 	return HS_END_WHOLE;
 }
@@ -74,7 +79,7 @@ int hs_tally_add(struct hs_tally *tally, const struct hs_packet *packet)
 		tally->kinds[i] += packet->dma.kinds[i];
 	for (int i = 0; i < HS_QEMULOG_EVENT_NR; i++)
 		tally->events[i] += packet->dma.events[i];
-	if (packet->sights[HS_LAYER_L2_NIC].time_ns) {
+	if (is_seen_in(packet, HS_LAYER_L2_NIC, HS_LAYER_L2_STACK)) {
 		tally->exit_nr += packet->exit_nr;
 		tally->exit_packet_nr++;
 	}
