@@ -30,7 +30,7 @@ enum hs_frame_type {
 	HS_FRAME_EXEC_OUT,   /* to host: id, bytes of stdout */
 	HS_FRAME_EXEC_ERR,   /* to host: id, bytes of stderr */
 	HS_FRAME_EXEC_EXIT,  /* to host: id, value = wait status; the run is over and its output complete */
-	HS_FRAME_POKE,	     /* to L1: every CPU shall take an interrupt, see lab.c */
+	HS_FRAME_POKE,	     /* to L1: every CPU shall take an interrupt, see lab.c; and back: they have */
 	/* Only on a lab's control socket (ctl.h), never from a guest: */
 	HS_FRAME_STATUS, /* ask: what runs */
 	HS_FRAME_TEST,	 /* ask: run the test; payload: JSON */

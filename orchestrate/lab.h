@@ -42,7 +42,7 @@ struct hs_lab_config {
 	enum hs_accel accel;
 	const char *nic;	 /* "e1000" or "e1000e" */
 	const char *kernel;	 /* NULL: found or fetched */
-	unsigned l1_cpus;	 /* 0: as the host */
+	unsigned l1_cpus;	 /* 0: as the host, under TCG 1 */
 	struct hs_memory memory; /* 0: planned */
 	const char *console_dir; /* exists; MACHINE.txt and MACHINE.qemu.txt are written there */
 	const char *events_file; /* QEMU events of L1, NULL: none */

@@ -28,7 +28,9 @@ struct hs_lab {
 	struct hs_machine *machines;
 	unsigned machines_nr, clients_started;
 	bool interrupted, raising, lowering, lowered;
-	bool l1_was_reset; /* while raising: it may be tried again */
+	bool l1_froze;	      /* and was killed for it */
+	bool l1_can_be_tried; /* it has ended while raising, in a way that is worth another try */
+	uint64_t l1_heard_ns; /* it answered a poke; 0: none was sent yet */
 	uint64_t phase_start_ns[HS_PHASE_NR], phase_ns[HS_PHASE_NR];
 	struct hs_lab_exec_run *runs;
 	uint32_t last_run_id;

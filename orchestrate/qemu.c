@@ -76,14 +76,18 @@ void hs_qemu_l1_argv(struct hs_argv *argv, const struct hs_qemu_l1 *l1)
 	hs_argv_add_pair(argv, "-kernel", "%s", common->kernel);
 	hs_argv_add_pair(argv, "-initrd", "%s", common->initramfs);
 	hs_argv_add_pair(argv, "-append", KERNEL_ARGS " intel_iommu=on hsbpf.role=l1 hsbpf.boots=%u",
-			 common->kvm ? l1->cpus : 1); /* see l1_was_reset() in lab.c */
+			 common->kvm ? l1->cpus : 1); /* see l1_can_be_tried() in lab.c */
 }
 
 void hs_qemu_l2_argv(struct hs_argv *argv, const struct hs_pair *pair, const char *kernel, const char *initramfs,
 		     uint64_t memory_bytes, bool under_tcg)
 {
 	add_machine(argv, pair->l2, "q35", memory_bytes);
-	hs_argv_add_pair(argv, "-cpu", "host%s", under_tcg ? ",family=23" : "");
+	/*
+	 * An L2's clock under TCG is now and then read as if L2 had started with L1: a deadline in it is minutes late,
+	 * and an L2 that idles hangs. Timers that count down from now are right.
+	 */
+	hs_argv_add_pair(argv, "-cpu", "host%s", under_tcg ? ",family=23,-tsc-deadline" : "");
 	hs_argv_add_words(argv, "-accel kvm -serial stdio");
 	hs_argv_add_pair(argv, "-chardev", "socket,id=agent,path=/run/%s.agent", pair->l2);
 	hs_argv_add_words(argv, "-device virtio-serial-pci "

@@ -24,7 +24,7 @@
 #define MAX_L2 32
 #define QUEUE_BYTES (4u << 20)
 /* An L2 that has not come up by then is stuck (seen under TCG), not slow: at most `boots` boot at a time. */
-#define BOOT_LIMIT_NS (180ull * 1000000000u)
+#define BOOT_LIMIT_NS (90ull * 1000000000u)
 
 struct l2 {
 	bool used, wanted; /* wanted: START was received and it is neither running nor given up */
@@ -310,8 +310,10 @@ static void visit_cpus(void)
 void guest_l1_on_frame(void *ctx, const struct hs_frame *frame, const char *payload)
 {
 	(void)ctx;
-	if (frame->type == HS_FRAME_POKE)
-		visit_cpus();
+	if (frame->type == HS_FRAME_POKE) {
+		visit_cpus(); /* comes back only if each of them still runs */
+		hs_link_send(hs_agent_link(l1.agent), (struct hs_frame){ .type = HS_FRAME_POKE }, NULL, 0);
+	}
 	if (frame->machine == 0 || frame->machine > MAX_L2)
 		return;
 	if (frame->type == HS_FRAME_START) {

@@ -10,7 +10,7 @@ name=vhost-guest
 
 start() {
 	rm -f console.txt
-	setsid qemu-system-x86_64 -name "$name" -M q35 -accel kvm -cpu host,family=23 -m 160M -pidfile qemu.pid \
+	setsid qemu-system-x86_64 -name "$name" -M q35 -accel kvm -cpu host,family=23,-tsc-deadline -m 160M -pidfile qemu.pid \
 		-nodefaults -no-user-config -display none -no-reboot -serial file:console.txt \
 		-device intel-iommu,intremap=off,device-iotlb=on \
 		-netdev tap,id=net,ifname=vt0,script=no,downscript=no,vhost=on \

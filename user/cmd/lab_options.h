@@ -38,7 +38,7 @@ extern const char *const lab_accels[], *const lab_nics[], *const lab_clients[];
 		       "guest kernel: a vmlinuz, or a folder with an unpacked package; found or fetched unless "       \
 		       "given"),                                                                                       \
 		HS_OPT(type, member.l1_cpus, "l1-cpus", 0, HS_OPT_U32, "N", NULL,                                      \
-		       "CPUs of L1; as many as the host unless given", .max = 255),                                    \
+		       "CPUs of L1; unless given as many as the host, under TCG 1", .max = 255),                                    \
 		HS_OPT(type, member.l1_mem, "l1-mem", 0, HS_OPT_SIZE, "SIZE", NULL,                                    \
 		       "memory of L1; by what its L2s need unless given", .min = LAB_SIZE_MIN, .max = LAB_SIZE_MAX),   \
 		HS_OPT(type, member.l2_mem, "l2-mem", 0, HS_OPT_SIZE, "SIZE", "160M", "memory of one L2",              \
