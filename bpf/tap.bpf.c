@@ -11,6 +11,7 @@ char LICENSE[] SEC("license") = "GPL";
 
 #define ETH_HLEN 14
 #define ETH_P_IP 0x0800
+#define ETH_P_IPV6 0x86dd
 #define VLAN_HLEN 4
 #define IPPROTO_TCP 6
 #define IPPROTO_UDP 17
@@ -37,6 +38,21 @@ struct l4_header {
 	__be32 ack_seq;
 	__be16 flags;
 	__be16 window;
+};
+
+/* The first 36 of IPv6's 40 bytes, where the frame's start has IPv4's header and L4's; and what is behind them. */
+struct ipv6_start {
+	u8 version_class_flow[4];
+	__be16 payload_len;
+	u8 next_header;
+	u8 hop_limit;
+	__be32 saddr[4];
+	__be32 daddr[3];
+};
+
+struct ipv6_rest {
+	__be32 daddr;
+	struct l4_header l4;
 };
 
 /* The frame's start as it lies in memory from `ethernet` on; l4 is right when there are no IP options. */
@@ -78,6 +94,42 @@ static __always_inline void packet_read(struct packet *packet, const struct sk_b
 			packet->linear_bytes);
 }
 
+/* UDP's header is shorter than what was read. */
+static __always_inline void l4_trim(struct l4_header *l4, bool is_tcp)
+{
+	if (!is_tcp)
+		l4->seq = l4->flags = 0;
+}
+
+/* Of the addresses their ends: on one link they tell who it is. Headers between IPv6's and L4's are not looked through.
+ */
+static __always_inline void packet_parse_ipv6(struct packet *packet)
+{
+	struct ipv6_start *start = (void *)&packet->frame.ip;
+	struct ipv4_header *ip = &packet->frame.ip;
+	struct l4_header *l4 = &packet->frame.l4;
+	u32 l4_start = ETH_HLEN + sizeof(*start) + sizeof(__be32);
+	bool is_ipv6 = start->version_class_flow[0] >> 4 == 6 && packet->linear_bytes >= l4_start;
+	u8 next_header = start->next_header;
+	__be32 saddr = start->saddr[3];
+	struct ipv6_rest rest = {};
+	bool is_tcp = next_header == IPPROTO_TCP;
+
+	__builtin_memset(ip, 0, sizeof(*ip));
+	__builtin_memset(l4, 0, sizeof(*l4));
+	if (!is_ipv6)
+		return;
+	hs_read_bounded(&rest, sizeof(rest), packet->start + ETH_HLEN + sizeof(*start),
+			packet->linear_bytes - ETH_HLEN - sizeof(*start));
+	ip->protocol = next_header;
+	ip->saddr = saddr;
+	ip->daddr = rest.daddr;
+	if ((is_tcp || next_header == IPPROTO_UDP) && packet->linear_bytes >= l4_start + (is_tcp ? sizeof(*l4) : 8)) {
+		*l4 = rest.l4;
+		l4_trim(l4, is_tcp);
+	}
+}
+
 /* Clears what only looks like headers, and finds the ports behind IP options. */
 static __always_inline void packet_parse(struct packet *packet)
 {
@@ -86,6 +138,10 @@ static __always_inline void packet_parse(struct packet *packet)
 	u32 l4_start = ETH_HLEN + ip->ihl * 4;
 	bool is_tcp = ip->protocol == IPPROTO_TCP;
 
+	if (packet->frame.ethertype == bpf_htons(ETH_P_IPV6)) {
+		packet_parse_ipv6(packet);
+		return;
+	}
 	if (packet->frame.ethertype != bpf_htons(ETH_P_IP) || ip->version != 4 || ip->ihl < 5 ||
 	    packet->linear_bytes < ETH_HLEN + sizeof(*ip)) {
 		__builtin_memset(ip, 0, sizeof(*ip));
@@ -99,8 +155,7 @@ static __always_inline void packet_parse(struct packet *packet)
 	}
 	if (ip->ihl > 5)
 		hs_read_bounded(l4, sizeof(*l4), packet->start + l4_start, packet->linear_bytes - l4_start);
-	if (!is_tcp)
-		l4->seq = l4->flags = 0;
+	l4_trim(l4, is_tcp);
 }
 
 #define PACKET_FIELDS(packet, ifindex_, tap)                                                                           \
