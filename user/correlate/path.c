@@ -3,10 +3,12 @@
 #include "correlate/path.h"
 
 #include <arpa/inet.h>
+#include <net/ethernet.h>
 
 #include "base/unit.h"
 
 #define TEXT_BYTES 160
+#define ADDRESS_BYTES INET_ADDRSTRLEN
 
 static const char *const kind_names[HS_DMA_KIND_NR] = {
 	[HS_DMA_DESCRIPTOR_READ] = "descriptor read",
@@ -18,15 +20,26 @@ static const char *const kind_names[HS_DMA_KIND_NR] = {
 
 static const char *const direction_names[] = { [HS_TO_L2] = "to_l2", [HS_FROM_L2] = "from_l2" };
 
+/* Of an IPv6 address the end is known: "*:ac10:14". */
+static const char *address_text(const struct hs_identity *identity, uint32_t address, char *text, size_t size)
+{
+	struct in_addr ipv4 = { htonl(address) };
+
+	if (identity->protocol == ETHERTYPE_IPV6)
+		snprintf(text, size, "*:%x:%x", address >> 16, address & 0xffff);
+	else
+		inet_ntop(AF_INET, &ipv4, text, (socklen_t)size);
+	return text;
+}
+
 static const char *describe(const struct hs_identity *identity, char *text)
 {
-	char from[INET_ADDRSTRLEN], to[INET_ADDRSTRLEN];
-	struct in_addr saddr = { htonl(identity->saddr) }, daddr = { htonl(identity->daddr) };
+	char from[ADDRESS_BYTES], to[ADDRESS_BYTES];
 	const char *name = identity->ip_proto == IPPROTO_TCP ? "TCP" : identity->ip_proto == IPPROTO_UDP ? "UDP" : "IP";
 
-	inet_ntop(AF_INET, &saddr, from, sizeof(from));
-	inet_ntop(AF_INET, &daddr, to, sizeof(to));
-	if (!identity->ip_proto)
+	address_text(identity, identity->saddr, from, sizeof(from));
+	address_text(identity, identity->daddr, to, sizeof(to));
+	if (!identity->saddr && !identity->daddr)
 		snprintf(text, TEXT_BYTES, "ethertype 0x%x", identity->protocol);
 	else if (!identity->sport && !identity->dport)
 		snprintf(text, TEXT_BYTES, "%s > %s, protocol %u, id 0x%x", from, to, identity->ip_proto,
@@ -83,14 +96,13 @@ void hs_path_print(const struct hs_packet *packet, uint64_t origin_ns, FILE *out
 
 static void identity_to_json(const struct hs_identity *identity, json_object *object)
 {
-	char text[INET_ADDRSTRLEN];
-	struct in_addr saddr = { htonl(identity->saddr) }, daddr = { htonl(identity->daddr) };
+	char text[ADDRESS_BYTES];
 
 	hs_json_add_u64(object, "len", identity->len);
 	hs_json_add_u64(object, "protocol", identity->protocol);
 	hs_json_add_u64(object, "ip_proto", identity->ip_proto);
-	hs_json_add_string(object, "saddr", inet_ntop(AF_INET, &saddr, text, sizeof(text)));
-	hs_json_add_string(object, "daddr", inet_ntop(AF_INET, &daddr, text, sizeof(text)));
+	hs_json_add_string(object, "saddr", address_text(identity, identity->saddr, text, sizeof(text)));
+	hs_json_add_string(object, "daddr", address_text(identity, identity->daddr, text, sizeof(text)));
 	hs_json_add_u64(object, "sport", identity->sport);
 	hs_json_add_u64(object, "dport", identity->dport);
 	hs_json_add_u64(object, "seq", identity->seq);
