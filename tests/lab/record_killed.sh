@@ -30,6 +30,26 @@ equal "the dead recorder's folder holds its trace and document" "$(ls -A "$work/
 run "$hsbpf" record -e kvm_pio -e kvm_userspace_exit -o "$work/after" -- true
 check "what was saved is not saved again" test ! -e "$work/after/last"
 
+# What was saved stays, also when the recording that saved it could not begin and its folder is used again; and where
+# there is no room nothing is thrown away.
+mkdir "$work/tiny"
+mount -t tmpfs -o size=64K tmpfs "$work/tiny"
+for outs in 3000 4000; do
+	vm 0 $outs
+	start "$work/lost$outs" $events
+	kill -STOP $recorder
+	go 0
+	end KILL
+	run "$hsbpf" record -o "$work/tiny/full" -e kvm_pio -- true
+	check "$outs: a rest for which there is no room is said to stay" grep -q "is not saved, and stays there: No space left" "$work/err"
+	check "$outs: and leaves no half" test ! -e "$work/tiny/full/last"
+	rm -rf "$work/tiny/full"
+	run "$hsbpf" record -o "$work/again" -- nosuch
+	equal "$outs: a recording that cannot begin fails" "$status" 1
+done
+equal "and what each saved is there" "$(sum "$work/again/last" kvm_pio recorded) $(sum "$work/again/last2" kvm_pio recorded)" "3000 4000"
+umount "$work/tiny"
+
 # Killed while it drains: at another point of the file each time.
 for bytes in 1 100000 200000 300000 400000 600000; do
 	dir=$work/at$bytes

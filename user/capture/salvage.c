@@ -246,7 +246,6 @@ static int report(const struct remains *remains, const char *dir, const struct h
 	if (!cpu_lost)
 		return -ENOMEM;
 	memcpy(salvaged.recorded, written->recorded, sizeof(salvaged.recorded));
-	memcpy(salvaged.disk_lost, written->disk_lost, sizeof(salvaged.disk_lost));
 	for (uint32_t cpu = 0; cpu < copies.cpu_nr; cpu++) {
 		const uint64_t *lost = hs_rings_lost(&copies, HS_LOST_NOW, cpu);
 
@@ -270,6 +269,7 @@ static int save(struct remains *remains, const char *dir, hs_salvage_fn on_saved
 		.clock_offset_ns = (int64_t)remains->about.clock_offset_ns,
 		.start_ns = remains->about.start_boot_ns,
 	};
+	const struct hs_ctf_writer_counts *written;
 	int err = parent && trace ? hs_make_dirs(parent) : -ENOMEM;
 
 	if (!err)
@@ -277,7 +277,12 @@ static int save(struct remains *remains, const char *dir, hs_salvage_fn on_saved
 	if (err)
 		return err;
 	drain(remains, writer);
-	return report(remains, dir, hs_ctf_writer_counts(writer), on_saved, ctx);
+	written = hs_ctf_writer_counts(writer);
+	for (uint16_t id = 0; id < HS_EVENT_ID_NR; id++) {
+		if (written->disk_lost[id])
+			return -ENOSPC;
+	}
+	return report(remains, dir, written, on_saved, ctx);
 }
 
 struct salvage {
@@ -287,12 +292,16 @@ struct salvage {
 	int saved_nr;
 };
 
-/* The next free of last, last2, ...; malloc'd. */
+/* The next of last, last2, ... that is not there: a recording that failed to start may have saved some. malloc'd. */
 static char *next_dir(const struct salvage *salvage)
 {
-	if (!salvage->saved_nr)
-		return hs_format("%s/last", salvage->dir);
-	return hs_format("%s/last%d", salvage->dir, salvage->saved_nr + 1);
+	char *dir = hs_format("%s/last", salvage->dir);
+
+	for (int i = 2; dir && !access(dir, F_OK); i++) {
+		free(dir);
+		dir = hs_format("%s/last%d", salvage->dir, i);
+	}
+	return dir;
 }
 
 static int on_dead(void *ctx, const char *path)
@@ -314,7 +323,7 @@ static int on_dead(void *ctx, const char *path)
 	err = save(&remains, dir, salvage->on_saved, salvage->ctx);
 	if (err) {
 		hs_remove_tree(dir);
-		return err;
+		return hs_fail(err, "what a killed recorder left in %s is not saved, and stays there:", path);
 	}
 	salvage->saved_nr++;
 	return 0;

@@ -22,8 +22,7 @@ struct hs_salvaged {
 	/* Of what was left. Losses that the recorder's own trace tells are not among these. */
 	uint64_t recorded[HS_EVENT_ID_NR];
 	uint64_t ring_lost[HS_EVENT_ID_NR];
-	uint64_t disk_lost[HS_EVENT_ID_NR]; /* now, while writing this */
-	uint64_t untold_disk_lost;	    /* by the recorder, after the last packet that it could write */
+	uint64_t untold_disk_lost; /* by the recorder, after the last packet that it could write */
 	uint32_t cpu_nr;
 	const uint64_t *cpu_lost; /* ring_lost by CPU */
 	uint64_t bytes, sorted, clamped;
@@ -33,8 +32,9 @@ struct hs_salvaged {
 typedef int (*hs_salvage_fn)(void *ctx, const char *dir, const struct hs_salvaged *salvaged);
 
 /*
- * Writes each dead recorder's rest below dir/last (dir/last2, ... when there are several), tells on_saved, and removes
- * its rings. A rest of nothing leaves no folder. How many were written, or -errno (said).
+ * Writes each dead recorder's rest below the first free of dir/last, dir/last2, ..., tells on_saved, and removes
+ * its rings; where not all of it can be written, nothing is, and the rings stay. A rest of nothing leaves no folder.
+ * How many were written, or -errno (said).
  */
 int hs_salvage(const char *dir, hs_salvage_fn on_saved, void *ctx);
 

