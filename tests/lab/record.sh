@@ -55,8 +55,59 @@ fails "a profile that is not there" 2 "there is no profile 'nosuch'" "$hsbpf" re
 fails "a VM that is not there" 1 "no running KVM guest is called 'nosuch'" "$hsbpf" record --vm nosuch -o "$work/none"
 fails "a process that is no VM" 1 "runs no KVM guest" "$hsbpf" record --vm $$ -o "$work/none"
 fails "an interface that is not there" 1 "there is no interface 'nosuch'" "$hsbpf" record --tap nosuch -o "$work/none"
+fails "a folder without a name" 2 "--out '' is not a value" "$hsbpf" record -o "" -- true
+fails "no time at all" 2 "--duration '0' is not a time above 0" "$hsbpf" record -d 0 -o "$work/none"
+fails "long exits without a bound" 2 "--min-exit TIME, which is not given" "$hsbpf" record -e kvm_exit_long -o "$work/none"
+fails "a CPU that is not there" 1 "this machine has none of the CPUs 1000" "$hsbpf" record --cpu 1000 -o "$work/none"
 fails "no privilege" 4 "needs root or CAP_BPF" setpriv --bounding-set=-all --inh-caps=-all "$hsbpf" record -o "$work/none" -- true
 check "none of them leaves a folder" test ! -e "$work/none"
+
+run "$hsbpf" record -d 10ms -P net --tap lo --tap lo -o "$work/twice"
+equal "an interface may be named twice" "$status" 0
+
+# A signal that only a flight knows ends no recording, and a CPU that comes later loses nothing unsaid.
+vm 0 1000
+start "$work/signal" -e kvm_pio
+kill -USR1 $recorder
+go 0
+end INT
+equal "SIGUSR1 ends no recording" "$status $(count "$work/signal" kvm_pio recorded)" "0 1000"
+check "and is answered" grep -q "SIGUSR1 is for a flight" "$work/err"
+if [ "$(nproc)" -gt 1 ]; then
+	echo 0 >"$work/online"
+	mount --bind "$work/online" /sys/devices/system/cpu/online
+	run "$hsbpf" record -e kvm_pio --fail-on-loss -o "$work/late" -- taskset -c 1 "$kvmgen" 1000
+	umount /sys/devices/system/cpu/online
+	equal "events of a CPU that had no ring are lost" "$status $(count "$work/late" kvm_pio ring_lost)" "3 1000"
+	check "that is said" grep -q "CPU 1 came after the recording began and has no ring" "$work/err"
+	babeltrace2 "$work/late/trace/host" >/dev/null 2>"$work/complaints"
+	check "and in the trace" grep -q "Tracer discarded 1000 events" "$work/complaints"
+fi
+
+# A tap that comes after the recording began.
+mkfifo "$work/tap-go" "$work/tap-end"
+cat >"$work/tap.sh" <<-'X'
+	sysctl -qw net.ipv6.conf.default.disable_ipv6=1 2>/dev/null
+	"$2" record -v -P tap -o "$1/tap" >"$1/tap-out" 2>"$1/tap-err" &
+	recorder=$!
+	until [ -s "$1/tap/record.json" ]; do read -rt 0.02 <> <(:); done
+	tests/lab/tap_traffic.py tap0 300 200 "$1/tap-go" "$1/tap-end" >"$1/counters" 2>>"$1/tap-err" &
+	until grep -q 172.16.9.20 /proc/net/arp; do read -rt 0.02 <> <(:); done
+	until grep -q "watches tap0" "$1/tap-err"; do read -rt 0.02 <> <(:); done
+	echo >"$1/tap-go"
+	until [ -s "$1/counters" ]; do read -rt 0.02 <> <(:); done
+	kill -INT $recorder
+	wait $recorder
+	echo >"$1/tap-end"
+X
+if timeout 60 unshare -n bash "$work/tap.sh" "$work" "$hsbpf"; then
+	read -r rx rx_bytes dropped <"$work/counters"
+	equal "packets of a tap that comes later are recorded, each" \
+		"$(count "$work/tap" netif_receive_skb recorded) $(count "$work/tap" net_dev_start_xmit recorded)" "$rx 200"
+else
+	not_ok "packets of a tap that comes later are recorded, each"
+	note "$(cat "$work/tap-err")"
+fi
 
 # A disk that fills up: what did not fit is counted, what did is readable.
 mkdir "$work/disk"
@@ -71,6 +122,8 @@ umount "$work/disk"
 # A flight: nothing on the disk before it is asked, then the newest, exactly.
 run "$hsbpf" record --flight --buffer 64K --trigger 'exit>soon' -o "$work/none"
 equal "a trigger that is none is a usage error" "$status" 2
+run "$hsbpf" record --flight --buffer 4K --fail-on-loss -e kvm_pio -o "$work/newest" -- "$kvmgen" 10000
+equal "what a flight writes over is no failure" "$status $(jq '[.events[].ring_lost] | add > 9000' "$work/newest/record.json")" "0 true"
 run "$hsbpf" record --trigger panic -o "$work/none"
 equal "a trigger without a flight is a usage error" "$status" 2
 "$hsbpf" record --flight --buffer 64K --trigger panic -e kvm_pio -e kvm_userspace_exit -o "$work/flight" >"$work/out" 2>"$work/err" &

@@ -28,6 +28,7 @@ static const struct hs_opt options[] = {
 	HS_OPT(struct config, size, "size", 0, HS_OPT_SIZE, "SIZE", "1M", "bytes", .min = 4096, .max = 1ull << 40),
 	HS_OPT(struct config, memory, "memory", 'm', HS_OPT_SIZE, "SIZE", "512", "bytes, or MiB", .unit = 1 << 20),
 	HS_OPT(struct config, time, "time", 0, HS_OPT_DURATION, "TIME", NULL, "a time"),
+	HS_OPT(struct config, time, "span", 0, HS_OPT_DURATION, "TIME", NULL, "a time", .min = 1),
 	HS_OPT(struct config, choice, "choice", 0, HS_OPT_CHOICE, "WHICH", "second", "one of", .choices = choices),
 	HS_OPT(struct config, words, "word", 'w', HS_OPT_LIST, "WORD", NULL, "words"),
 	HS_OPT_END,
@@ -52,6 +53,37 @@ static int parse(struct config *config, char *words[6], int *operands)
 }
 
 #define PARSE(config, ...) parse(config, (char *[6]){ __VA_ARGS__ }, &(int){ 0 })
+
+static void test_options_may_follow_operands_unless_those_are_a_command(void **state)
+{
+	struct hs_verb with_command = verb;
+	char *argv[] = { "do", "DIR", "--count", "7", NULL };
+	struct config config = { 0 };
+	int operands;
+
+	(void)state;
+	with_command.has_command = true;
+	assert_int_equal(hs_opt_parse(&with_command, &config, 4, argv, &operands), 0);
+	assert_int_equal(config.count, 3);
+	assert_int_equal(operands, 1);
+	assert_int_equal(hs_opt_parse(&verb, &config, 4, argv, &operands), 0);
+	assert_int_equal(config.count, 7);
+	assert_int_equal(operands, 3);
+	assert_string_equal(argv[3], "DIR");
+}
+
+static void test_empty_words_and_no_time_are_refused(void **state)
+{
+	struct config config;
+
+	(void)state;
+	assert_int_equal(PARSE(&config, "--name", ""), -EINVAL);
+	assert_string_equal(hs_log_last_error(), "do: --name '' is not a value");
+	assert_int_equal(PARSE(&config, "--word", ""), -EINVAL);
+	assert_int_equal(PARSE(&config, "--time", "0"), 0);
+	assert_int_equal(PARSE(&config, "--span", "0"), -EINVAL);
+	assert_string_equal(hs_log_last_error(), "do: --span '0' is not a time above 0 such as 500ms or 10s");
+}
 
 static void test_a_list_keeps_every_use_in_order(void **state)
 {
@@ -151,8 +183,8 @@ static void test_operands_stay_with_the_verb(void **state)
 
 	(void)state;
 	assert_int_equal(parse(&config, (char *[6]){ "-f", "machine", "--", "-c", "x" }, &operands), 0);
-	assert_int_equal(operands, 2);
-	assert_int_equal(config.count, 3); /* what follows the first operand is not ours */
+	assert_int_equal(operands, 3);
+	assert_int_equal(config.count, 3); /* what follows -- is not ours */
 }
 
 static void test_verbs_of_two_words_are_found(void **state)
@@ -195,6 +227,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_list_keeps_every_use_in_order),
+		cmocka_unit_test(test_options_may_follow_operands_unless_those_are_a_command),
+		cmocka_unit_test(test_empty_words_and_no_time_are_refused),
 		cmocka_unit_test(test_defaults_are_typed_as_a_user_would),
 		cmocka_unit_test(test_every_type_is_parsed),
 		cmocka_unit_test(test_a_bare_size_counts_the_rows_unit),

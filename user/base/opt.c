@@ -45,6 +45,17 @@ static int set_size(const struct hs_opt *option, uint64_t *dst, const char *valu
 	return 0;
 }
 
+static int set_duration(const struct hs_opt *option, uint64_t *dst, const char *value)
+{
+	uint64_t ns;
+	int err = hs_parse_duration(value, &ns);
+
+	if (err || ns < option->min)
+		return err ? err : -ERANGE;
+	*dst = ns;
+	return 0;
+}
+
 static int set_choice(const struct hs_opt *option, int *dst, const char *value)
 {
 	for (int i = 0; option->choices[i]; i++)
@@ -57,6 +68,8 @@ static int set_choice(const struct hs_opt *option, int *dst, const char *value)
 
 static int add_to_list(struct hs_opt_list *list, const char *value)
 {
+	if (!*value)
+		return -EINVAL;
 	if (list->count == HS_OPT_LIST_MAX)
 		return -ERANGE;
 	list->items[list->count++] = value;
@@ -72,6 +85,8 @@ int hs_opt_set(const struct hs_opt *option, void *config, const char *value)
 		*(bool *)dst = true;
 		return 0;
 	case HS_OPT_STR:
+		if (!*value)
+			return -EINVAL;
 		*(const char **)dst = value;
 		return 0;
 	case HS_OPT_LIST:
@@ -81,7 +96,7 @@ int hs_opt_set(const struct hs_opt *option, void *config, const char *value)
 	case HS_OPT_SIZE:
 		return set_size(option, dst, value);
 	case HS_OPT_DURATION:
-		return hs_parse_duration(value, dst);
+		return set_duration(option, dst, value);
 	case HS_OPT_CHOICE:
 		return set_choice(option, dst, value);
 	}
@@ -102,14 +117,15 @@ static void describe_expected(const struct hs_opt *option, char *text, size_t si
 				 (unsigned long long)(option->max ? option->max : UINT32_MAX));
 		return;
 	case HS_OPT_SIZE:
-		len = (size_t)snprintf(text, size, "a size such as 512M or 2G");
 		if (option->max)
-			snprintf(text + len, size - len, ", from %s to %s",
+			snprintf(text, size, "a size from %s to %s, such as 64K or 512M",
 				 hs_format_bytes(min, sizeof(min), option->min),
 				 hs_format_bytes(max, sizeof(max), option->max));
+		else
+			snprintf(text, size, "a size such as 512M or 2G");
 		return;
 	case HS_OPT_DURATION:
-		snprintf(text, size, "a time such as 500ms or 10s");
+		snprintf(text, size, "a time%s such as 500ms or 10s", option->min ? " above 0" : "");
 		return;
 	case HS_OPT_CHOICE:
 		len = (size_t)snprintf(text, size, "one of");
@@ -117,7 +133,7 @@ static void describe_expected(const struct hs_opt *option, char *text, size_t si
 			len += (size_t)snprintf(text + len, size - len, "%s %s", i ? "," : "", option->choices[i]);
 		return;
 	case HS_OPT_LIST:
-		snprintf(text, size, "taken: the option can be given %d times", HS_OPT_LIST_MAX);
+		snprintf(text, size, "taken: the option wants a value, and can be given %d times", HS_OPT_LIST_MAX);
 		return;
 	default:
 		snprintf(text, size, "a value");
@@ -135,7 +151,8 @@ static int bad_value(const struct hs_verb *verb, const struct hs_opt *option, co
 static int build_getopt(const struct hs_verb *verb, struct option *longs, char *shorts)
 {
 	int count = 0;
-	char *key = shorts + sprintf(shorts, "+:h");
+	/* The options of a command are its own; everywhere else they may stand behind the operands. */
+	char *key = shorts + sprintf(shorts, "%s:h", verb->has_command ? "+" : "");
 
 	for (const struct hs_opt *option = verb->options; option->name; option++, count++) {
 		int has_arg = option->type == HS_OPT_FLAG ? no_argument : required_argument;

@@ -14,10 +14,10 @@
 enum hs_opt_type {
 	HS_OPT_FLAG,	 /* bool; no argument */
 	HS_OPT_U32,	 /* uint32_t, decimal, within [min, max] */
-	HS_OPT_STR,	 /* const char *, borrowed from argv */
-	HS_OPT_LIST,	 /* struct hs_opt_list: each use of the option adds one text, borrowed from argv */
+	HS_OPT_STR,	 /* const char *, not empty, borrowed from argv */
+	HS_OPT_LIST,	 /* struct hs_opt_list: each use of the option adds one such text */
 	HS_OPT_SIZE,	 /* uint64_t bytes: 64K, 256M, 2G (powers of 1024), a bare number of `unit`; in [min, max] */
-	HS_OPT_DURATION, /* uint64_t ns: 50us, 5ms, 2s, 1m; a bare number is seconds */
+	HS_OPT_DURATION, /* uint64_t ns: 50us, 5ms, 2s, 1m; a bare number is seconds; min is 0 or 1 */
 	HS_OPT_CHOICE,	 /* int, index into choices */
 };
 
@@ -49,6 +49,7 @@ struct hs_verb {
 	const char *example;  /* for the list of verbs: "lab up --l2vm 2         what that does", or NULL */
 	const struct hs_opt *options;
 	size_t config_size;
+	bool has_command; /* of the operands, whose options are not ours; without, options may follow operands */
 	/* 0, -errno, or a positive exit code; argv holds what the options left over. */
 	int (*run)(void *config, int argc, char **argv);
 };

@@ -184,7 +184,7 @@ static int open_parts(struct hs_capture *capture, const struct hs_capture_config
 	}
 	err = hs_filter_apply(&config->filter, capture->cpu_nr, hs_probes_bpf(capture->probes));
 	if (err) {
-		snprintf(reason, reason_bytes, "the filter cannot be set: %s", strerror(-err));
+		snprintf(reason, reason_bytes, "%s", hs_log_last_error());
 		return err;
 	}
 	err = hs_probes_attach(capture->probes, reason, reason_bytes);
@@ -317,7 +317,9 @@ int hs_capture_watch_tap(struct hs_capture *capture, uint32_t netns_inum, uint32
 		return -ENOMEM;
 	capture->taps = taps;
 	if (bpf_map_update_elem(taps_fd(capture), &key, &value, BPF_NOEXIST))
-		return hs_fail(-errno, "cannot watch interface %u of network namespace %u:", ifindex, netns_inum);
+		return errno == EEXIST ? 0
+				       : hs_fail(-errno, "cannot watch interface %u of network namespace %u:", ifindex,
+						 netns_inum);
 	taps[capture->tap_nr++] = key;
 	return 0;
 }
@@ -417,6 +419,11 @@ void hs_capture_free(struct hs_capture *capture)
 	hs_ctf_writer_free(capture->writer);
 	free(capture->taps);
 	free(capture);
+}
+
+bool hs_capture_has_ring(const struct hs_capture *capture, uint32_t cpu)
+{
+	return cpu < capture->cpu_nr && hs_cpulist_has(&capture->online, cpu);
 }
 
 uint32_t hs_capture_cpu_nr(const struct hs_capture *capture)

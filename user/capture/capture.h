@@ -53,8 +53,8 @@ int hs_capture_watch_process(struct hs_capture *capture, pid_t tgid);
 int hs_capture_unwatch_process(struct hs_capture *capture, pid_t tgid);
 
 /*
- * Packets on that interface from now on; netns_inum is the st_ino of its /proc/PID/ns/net. 0 or -errno
- * (said).
+ * Packets on that interface from now on, one that is watched already is fine; netns_inum is the st_ino of its
+ * /proc/PID/ns/net. 0 or -errno (said).
  */
 int hs_capture_watch_tap(struct hs_capture *capture, uint32_t netns_inum, uint32_t ifindex, uint16_t tenant,
 			 enum hs_role role);
@@ -124,14 +124,16 @@ int hs_capture_event_counts(const struct hs_capture *capture, uint16_t event_id,
 /* All events of one id that one CPU's ring had no room for; 0 for unknown ones. */
 uint64_t hs_capture_ring_lost(const struct hs_capture *capture, uint32_t cpu, uint16_t event_id);
 uint32_t hs_capture_cpu_nr(const struct hs_capture *capture);
+/* Whether that CPU was there when the capture was opened. All that others produce counts as ring_lost. */
+bool hs_capture_has_ring(const struct hs_capture *capture, uint32_t cpu);
 
 size_t hs_capture_tap_nr(const struct hs_capture *capture);
 /* The tap watched as number `index`. -ENOENT: not so many are watched. */
 int hs_capture_tap_counts(const struct hs_capture *capture, size_t index, struct hs_capture_tap_counts *counts);
 
-/* Wanted events that this kernel cannot give, with reasons; valid until freed. */
 /* How the event got attached, see hs_probes_how(). */
 const char *hs_capture_how(const struct hs_capture *capture, uint16_t event_id);
+/* Wanted events that this kernel cannot give, with reasons; valid until freed. */
 const struct hs_probe_missing *hs_capture_missing(const struct hs_capture *capture, size_t *missing_nr);
 
 /* What the writer did: sorted, clamped, bytes. All 0 in flight. */

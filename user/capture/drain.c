@@ -76,7 +76,8 @@ void hs_drain_cpu(struct hs_rings *rings, uint32_t cpu, struct hs_ctf_writer *wr
 {
 	uint64_t end = hs_ring_head(rings, cpu), start, at;
 
-	if (!rings->controls[cpu].slot_nr)
+	/* A CPU that came later has no ring, and losses to tell. */
+	if (!rings->controls[cpu].slot_nr && !hs_rings_lost_sum(rings, HS_LOST_NOW, cpu))
 		return;
 	do {
 		start = rings->controls[cpu].consumed;

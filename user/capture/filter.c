@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include "base/cpulist.h"
+#include "base/log.h"
 #include "bpf/hsbpf.skel.h"
 
 void hs_filter_prepare(const struct hs_filter *filter, uint32_t cpu_nr, struct hsbpf_bpf *bpf)
@@ -24,12 +25,18 @@ static int apply_cpus(const char *text, uint32_t cpu_nr, int cpus_fd)
 	struct hs_cpulist cpus;
 	int err = hs_cpulist_parse(text, &cpus);
 	uint8_t wanted = 1;
+	bool has_any = false;
 
 	for (uint32_t cpu = 0; cpu < cpu_nr && !err; cpu++) {
-		if (hs_cpulist_has(&cpus, cpu) && bpf_map_update_elem(cpus_fd, &cpu, &wanted, BPF_ANY))
+		if (!hs_cpulist_has(&cpus, cpu))
+			continue;
+		has_any = true;
+		if (bpf_map_update_elem(cpus_fd, &cpu, &wanted, BPF_ANY))
 			err = -errno;
 	}
-	return err;
+	if (!err && !has_any)
+		return hs_fail(-ENXIO, "this machine has none of the CPUs %s", text);
+	return err ? hs_fail(err, "the filter by CPU cannot be set:") : 0;
 }
 
 int hs_filter_apply(const struct hs_filter *filter, uint32_t cpu_nr, struct hsbpf_bpf *bpf)
@@ -41,7 +48,7 @@ int hs_filter_apply(const struct hs_filter *filter, uint32_t cpu_nr, struct hsbp
 		uint64_t key = (uint64_t)filter->exits[i].isa << 32 | filter->exits[i].reason;
 
 		if (bpf_map_update_elem(bpf_map__fd(bpf->maps.exit_reasons), &key, &wanted, BPF_ANY))
-			err = -errno;
+			err = hs_fail(-errno, "the filter by exit reason cannot be set:");
 	}
 	return err;
 }

@@ -28,7 +28,7 @@ struct hsbpf_bpf;
 
 /* Before loading: constants, and room for cpu_nr CPUs. */
 void hs_filter_prepare(const struct hs_filter *filter, uint32_t cpu_nr, struct hsbpf_bpf *bpf);
-/* After loading: the lists. -EINVAL: `cpus` is no list; -errno. Not said. */
+/* After loading: the lists. -EINVAL: `cpus` is no list; -ENXIO: of CPUs that are not there; -errno. Said. */
 int hs_filter_apply(const struct hs_filter *filter, uint32_t cpu_nr, struct hsbpf_bpf *bpf);
 
 #endif

@@ -89,9 +89,12 @@ int hs_taps_watch_new(struct hs_capture *capture)
 		return err;
 	interfaces = if_nameindex();
 	for (struct if_nameindex *at = interfaces; at && at->if_index && !err; at++) {
-		if (!is_watched(capture, at->if_index) && hs_tap_is(at->if_name))
-			err = hs_capture_watch_tap(capture, netns_inum, at->if_index,
-						   (uint16_t)hs_capture_tap_nr(capture), HS_ROLE_OTHER);
+		if (is_watched(capture, at->if_index) || !hs_tap_is(at->if_name))
+			continue;
+		err = hs_capture_watch_tap(capture, netns_inum, at->if_index, (uint16_t)hs_capture_tap_nr(capture),
+					   HS_ROLE_OTHER);
+		if (!err)
+			hs_dbg("the capture watches %s", at->if_name);
 	}
 	if_freenameindex(interfaces);
 	return err;

@@ -168,6 +168,7 @@ static int run_exec(void *config_ptr, int argc, char **argv)
 const struct hs_verb cmd_lab_exec = {
 	.name = "lab exec",
 	.synopsis = "MACHINE -- COMMAND [ARG...]",
+	.has_command = true,
 	.options = name_options,
 	.help = "run a program in a machine; its output and exit status come back",
 	.text = "Machines are l1, l2-0, client-0 and so on. L1 has the host's /usr; L2s and clients have busybox and "

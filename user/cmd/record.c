@@ -39,7 +39,7 @@ static const struct hs_opt options[] = {
 	HS_OPT(struct record_config, exit_reasons, "exit-reason", 0, HS_OPT_STR, "LIST", NULL,
 	       "only exits for these reasons, by name or number, such as HLT,npf,0x7b"),
 	HS_OPT(struct record_config, min_exit_ns, "min-exit", 0, HS_OPT_DURATION, "TIME", NULL,
-	       "only exits that take that long, as kvm_exit_long"),
+	       "only exits that take that long, as kvm_exit_long", .min = 1),
 	HS_OPT(struct record_config, flight, "flight", 0, HS_OPT_FLAG, NULL, NULL,
 	       "keep the newest events in the rings, and write them only when asked: `hsbpf snapshot`, SIGUSR1, a "
 	       "trigger, "
@@ -47,12 +47,12 @@ static const struct hs_opt options[] = {
 	HS_OPT(struct record_config, triggers, "trigger", 0, HS_OPT_LIST, "WHEN", NULL,
 	       "of a flight: 'exit>TIME', vm-end (a VM ends), panic (a guest tells its panic through pvpanic)"),
 	HS_OPT(struct record_config, duration_ns, "duration", 'd', HS_OPT_DURATION, "TIME", NULL,
-	       "end after that time; at Ctrl-C or with the command unless given"),
+	       "end after that time; at Ctrl-C or with the command unless given", .min = 1),
 	HS_OPT(struct record_config, buffer_bytes, "buffer", 0, HS_OPT_SIZE, "SIZE", "8M", "ring of each CPU",
 	       .min = BUFFER_MIN, .max = BUFFER_MAX),
 	HS_OPT(struct record_config, out, "out", 'o', HS_OPT_STR, "DIR", "hsbpf-record", "folder for the recording"),
 	HS_OPT(struct record_config, fail_on_loss, "fail-on-loss", 0, HS_OPT_FLAG, NULL, NULL,
-	       "exit code 3 when an event was lost"),
+	       "exit code 3 when an event was lost (in a flight: could not be written)"),
 	HS_OPT(struct record_config, json, "json", 0, HS_OPT_FLAG, NULL, NULL, "print the recording's document"),
 	HS_OPT(struct record_config, verbose, "verbose", 'v', HS_OPT_FLAG, NULL, NULL, "say every step"),
 	HS_OPT_END,
@@ -63,6 +63,12 @@ static int choose_events(const struct record_config *config, struct hs_event_set
 {
 	int code = hs_choice_add_events(&config->profiles, &config->events, set);
 
+	for (size_t i = 0; i < config->events.count && !code && !config->min_exit_ns; i++) {
+		if (!strcmp(config->events.items[i], "kvm_exit_long")) {
+			hs_err("kvm_exit_long are the exits of --min-exit TIME, which is not given");
+			return HS_EXIT_USAGE;
+		}
+	}
 	if (code)
 		return code;
 	if (!config->profiles.count && !config->events.count)
@@ -73,17 +79,18 @@ static int choose_events(const struct record_config *config, struct hs_event_set
 		set->has[HS_EVENT_kvm_exit] = set->has[HS_EVENT_kvm_entry] = set->has[HS_EVENT_kvm_exit_long] = true;
 	else
 		set->has[HS_EVENT_kvm_exit_long] = false;
+	if (config->exit_reasons)
+		set->has[HS_EVENT_kvm_exit] = set->has[HS_EVENT_kvm_entry] = true;
 	return 0;
 }
 
 static bool add_exit(struct hs_filter *filter, uint32_t isa, const char *name)
 {
-	struct hs_exit_filter *exit = &filter->exits[filter->exit_nr];
+	uint32_t reason;
 
-	if (filter->exit_nr == HS_EXIT_FILTERS_MAX || hs_exit_reason_find(isa, name, &exit->reason))
+	if (hs_exit_reason_find(isa, name, &reason))
 		return false;
-	exit->isa = isa;
-	filter->exit_nr++;
+	filter->exits[filter->exit_nr++] = (struct hs_exit_filter){ .isa = isa, .reason = reason };
 	return true;
 }
 
@@ -91,9 +98,16 @@ static bool add_exit(struct hs_filter *filter, uint32_t isa, const char *name)
 static int choose_exits(const char *list, struct hs_filter *filter)
 {
 	scoped(mem) char *text = strdup(list);
-	char *save = NULL;
+	char *rest = text, *name;
 
-	for (char *name = text ? strtok_r(text, ",", &save) : NULL; name; name = strtok_r(NULL, ",", &save)) {
+	if (!text)
+		return -ENOMEM;
+	while ((name = strsep(&rest, ","))) {
+		if (filter->exit_nr + 2 > HS_EXIT_FILTERS_MAX) {
+			hs_err("--exit-reason takes %d names at most", HS_EXIT_FILTERS_MAX / 2);
+			return HS_EXIT_USAGE;
+		}
+
 		bool is_vmx = add_exit(filter, HS_ISA_VMX, name), is_svm = add_exit(filter, HS_ISA_SVM, name);
 
 		if (!is_vmx && !is_svm) {
@@ -233,6 +247,7 @@ static int run(void *config_ptr, int argc, char **argv)
 const struct hs_verb cmd_record = {
 	.name = "record",
 	.synopsis = "[-- COMMAND ARG...]",
+	.has_command = true,
 	.help = "record KVM, vhost and tap events of this host, every loss counted",
 	.text = "DIR gets record.json and trace/host, a CTF trace that babeltrace2 and Trace Compass open. With a "
 		"command, "

@@ -2,22 +2,19 @@
 /* `hsbpf stat`: VM exits, I/O, interrupts and packets of this host, counted in the kernel, as tables that repeat. */
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/command.h"
 #include "base/interrupt.h"
 #include "base/log.h"
-#include "base/proc.h"
 #include "cmd.h"
 #include "stat/report.h"
 
 #define SECOND_NS 1000000000ull
 #define INTERVAL_MIN_NS 1000000ull
-#define COMMAND_GRACE_NS (5 * SECOND_NS)
 
 struct stat_config {
 	struct hs_opt_list vms, taps;
@@ -34,7 +31,8 @@ static const struct hs_opt options[] = {
 	HS_OPT(struct stat_config, interval_ns, "interval", 'i', HS_OPT_DURATION, "TIME", NULL,
 	       "a table each TIME: 1s, and with a command only the total, unless given"),
 	HS_OPT(struct stat_config, count, "count", 'n', HS_OPT_U32, "N", NULL, "end after N tables"),
-	HS_OPT(struct stat_config, duration_ns, "duration", 'd', HS_OPT_DURATION, "TIME", NULL, "end after that time"),
+	HS_OPT(struct stat_config, duration_ns, "duration", 'd', HS_OPT_DURATION, "TIME", NULL, "end after that time",
+	       .min = 1),
 	HS_OPT(struct stat_config, vms, "vm", 0, HS_OPT_LIST, "NAME|PID", NULL,
 	       "only this VM: a PID, a QEMU -name or a libvirt domain; every VM unless given"),
 	HS_OPT(struct stat_config, taps, "tap", 0, HS_OPT_LIST, "IFACE", NULL,
@@ -55,11 +53,11 @@ struct stat {
 	const struct stat_config *config;
 	struct hs_loop *loop;
 	struct hs_stat_monitor *monitor;
-	struct hs_watch tick, child;
+	struct hs_watch tick;
+	struct hs_command command;
 	FILE *out;
 	char *const *argv;
-	pid_t command;
-	int command_status, err;
+	int err;
 	uint64_t interval_ns, next_ns; /* when the next table is due */
 	uint32_t printed;
 	bool is_over;
@@ -119,31 +117,11 @@ static void on_interrupt(void *ctx)
 	stat->is_over = true;
 }
 
-static void on_command_end(void *ctx, uint32_t events)
+static void on_command_end(void *ctx)
 {
 	struct stat *stat = ctx;
-	int status;
 
-	(void)events;
-	hs_loop_close(stat->loop, &stat->child);
-	if (waitpid(stat->command, &status, 0) == stat->command)
-		stat->command_status = hs_proc_exit_code(status);
-	stat->command = 0;
 	stat->is_over = true;
-}
-
-static int start_command(struct stat *stat)
-{
-	struct hs_spawn spawn = { .argv = stat->argv,
-				  .stdin_fd = isatty(STDIN_FILENO) ? -1 : STDIN_FILENO,
-				  .stdout_fd = STDOUT_FILENO,
-				  .stderr_fd = STDERR_FILENO,
-				  .netns_fd = -1 };
-	int err = stat->argv ? hs_proc_spawn(&spawn, &stat->command) : 0;
-
-	if (err)
-		return hs_fail(err, "cannot run %s:", stat->argv[0]);
-	return stat->argv ? hs_loop_child(stat->loop, &stat->child, stat->command, on_command_end, stat) : 0;
 }
 
 static bool is_over(void *ctx)
@@ -151,24 +129,6 @@ static bool is_over(void *ctx)
 	const struct stat *stat = ctx;
 
 	return stat->is_over;
-}
-
-static bool has_command_ended(void *ctx)
-{
-	const struct stat *stat = ctx;
-
-	return !stat->command;
-}
-
-static void end_command(struct stat *stat)
-{
-	if (!stat->command)
-		return;
-	kill(-stat->command, SIGTERM);
-	if (hs_loop_until(stat->loop, has_command_ended, stat, hs_now_ns() + COMMAND_GRACE_NS) != -ETIMEDOUT)
-		return;
-	kill(-stat->command, SIGKILL);
-	hs_loop_until(stat->loop, has_command_ended, stat, 0);
 }
 
 /* One line for all that have the same reason. */
@@ -220,8 +180,8 @@ static int count(struct stat *stat)
 
 	if (!err)
 		err = hs_interrupt_open(stat->loop, on_interrupt, stat);
-	if (!err)
-		err = start_command(stat);
+	if (!err && stat->argv)
+		err = hs_command_start(&stat->command, stat->loop, stat->argv, STDOUT_FILENO, on_command_end, stat);
 	if (err)
 		return err;
 	stat->next_ns = has_intervals(stat) ? now_ns + stat->interval_ns - tick_ns / 2 : UINT64_MAX;
@@ -229,7 +189,7 @@ static int count(struct stat *stat)
 		hs_stat_report_print_csv_header(stat->out);
 	err = hs_loop_until(stat->loop, is_over, stat, config->duration_ns ? now_ns + config->duration_ns : 0);
 	hs_loop_close(stat->loop, &stat->tick);
-	end_command(stat);
+	hs_command_end(&stat->command);
 	hs_interrupt_close(stat->loop);
 	if (!err || err == -ETIMEDOUT)
 		err = stat->err ? stat->err : hs_stat_monitor_stop(stat->monitor);
@@ -241,7 +201,7 @@ static int count(struct stat *stat)
 	print(stat, true);
 	say_missing(stat);
 	say_limits(stat);
-	return stat->command_status;
+	return stat->command.exit_code;
 }
 
 static int run(void *config_ptr, int argc, char **argv)
@@ -251,7 +211,7 @@ static int run(void *config_ptr, int argc, char **argv)
 	scoped(hs_loop) struct hs_loop *loop = NULL;
 	scoped(hs_stat_monitor) struct hs_stat_monitor *monitor = NULL;
 	scoped(file) FILE *out = NULL;
-	struct stat stat = { .config = config, .tick = HS_WATCH_NONE, .child = HS_WATCH_NONE };
+	struct stat stat = { .config = config, .tick = HS_WATCH_NONE, .command = HS_COMMAND_NONE };
 	int err;
 
 	if (config->interval_ns && config->interval_ns < INTERVAL_MIN_NS) {
@@ -281,6 +241,7 @@ static int run(void *config_ptr, int argc, char **argv)
 const struct hs_verb cmd_stat = {
 	.name = "stat",
 	.synopsis = "[-- COMMAND ARG...]",
+	.has_command = true,
 	.help = "count VM exits, I/O and packets of this host in the kernel",
 	.text = "Nothing is recorded: programs in the kernel add up, and a table is printed each interval and at the "
 		"end "

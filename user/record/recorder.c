@@ -13,9 +13,9 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/utsname.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/command.h"
 #include "base/io.h"
 #include "base/log.h"
 #include "base/proc.h"
@@ -31,7 +31,6 @@
 /* Of the document, printed, and of each clock sample in it: more than they take. */
 #define DOCUMENT_BYTES 131072
 #define SAMPLE_BYTES 256
-#define COMMAND_GRACE_NS (5 * SECOND_NS)
 
 struct hs_recorder {
 	struct hs_recorder_config config;
@@ -43,15 +42,16 @@ struct hs_recorder {
 	char *document_path;
 	int reserve_fd; /* room on the disk for the document, which a full disk must not refuse */
 	uint64_t started_ns, next_scan_ns, said_lost;
-	pid_t command;
-	int command_status;
+	bool follows_taps, has_said_no_ring;
+	struct hs_command command;
 	bool is_dir_ours, is_over, is_finished;
 	const char *outcome;
-	struct hs_watch tick, fill, second, child, usr1;
+	struct hs_watch tick, fill, second, usr1;
 	struct hs_capture_snapshot snapshot; /* the newest */
 	unsigned int snapshot_nr;
-	uint64_t trigger_ns; /* of the last snapshot that a trigger made */
-	size_t alive_nr;     /* VMs, a second ago */
+	uint64_t snapshots_lost; /* events that belonged into a snapshot and could not be written */
+	uint64_t trigger_ns;	 /* of the last snapshot that a trigger made */
+	size_t alive_nr;	 /* VMs, a second ago */
 };
 
 /* ---- the folder ---- */
@@ -158,18 +158,24 @@ static void add_events(const struct hs_recorder *recorder, const struct hs_captu
 	}
 }
 
+static uint64_t lost_on(const struct hs_recorder *recorder, uint32_t cpu)
+{
+	uint64_t lost = 0;
+
+	for (uint16_t id = 0; id < HS_EVENT_ID_NR; id++)
+		lost += hs_capture_ring_lost(recorder->capture, cpu, id);
+	return lost;
+}
+
 static void add_cpus(const struct hs_recorder *recorder)
 {
 	json_object *cpus = hs_json_add_array(recorder->document, "cpus");
 
 	for (uint32_t cpu = 0; cpu < hs_capture_cpu_nr(recorder->capture); cpu++) {
 		json_object *row = hs_json_append_object(cpus);
-		uint64_t lost = 0;
 
-		for (uint16_t id = 0; id < HS_EVENT_ID_NR; id++)
-			lost += hs_capture_ring_lost(recorder->capture, cpu, id);
 		hs_json_add_u64(row, "cpu", cpu);
-		hs_json_add_u64(row, "ring_lost", lost);
+		hs_json_add_u64(row, "ring_lost", lost_on(recorder, cpu));
 	}
 }
 
@@ -213,9 +219,9 @@ static int write_document(struct hs_recorder *recorder)
 
 uint64_t hs_recorder_lost(const struct hs_recorder *recorder)
 {
-	uint64_t lost = 0;
+	uint64_t lost = recorder->snapshots_lost;
 
-	for (unsigned int i = 0; i < hs_event_nr; i++) {
+	for (unsigned int i = 0; i < hs_event_nr && !recorder->config.flight; i++) {
 		struct hs_capture_event_counts counts;
 
 		if (!hs_capture_event_counts(recorder->capture, hs_events[i].id, &counts))
@@ -242,7 +248,8 @@ static int watch_taps(struct hs_recorder *recorder)
 	uint32_t netns_inum;
 	int err;
 
-	if (!config->taps.count)
+	recorder->follows_taps = !config->taps.count;
+	if (recorder->follows_taps)
 		return hs_taps_watch_new(recorder->capture);
 	err = hs_netns_inum(&netns_inum);
 	for (size_t i = 0; i < config->taps.count && !err; i++)
@@ -343,6 +350,8 @@ int hs_recorder_snapshot(struct hs_recorder *recorder, const char *why)
 	if (err)
 		return err;
 	recorder->snapshot_nr++;
+	for (uint16_t id = 0; id < HS_EVENT_ID_NR; id++)
+		recorder->snapshots_lost += recorder->snapshot.disk_lost[id];
 	hs_json_add_string(recorder->document, "snapshot", why);
 	hs_json_add_u64(recorder->document, "snapshots", recorder->snapshot_nr);
 	err = write_document_of(recorder, document, &recorder->snapshot);
@@ -382,7 +391,11 @@ static void on_usr1(void *ctx, uint32_t events)
 	struct signalfd_siginfo info;
 
 	(void)events;
-	if (read(recorder->usr1.fd, &info, sizeof(info)) == sizeof(info))
+	if (read(recorder->usr1.fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	if (!recorder->config.flight)
+		hs_info("SIGUSR1 is for a flight (--flight): everything is written already");
+	else
 		hs_recorder_snapshot(recorder, "asked for");
 }
 
@@ -417,7 +430,18 @@ static void follow_vms(struct hs_recorder *recorder)
 	hs_recorder_end(recorder, "ok");
 }
 
-/* Once a second: selected VMs, and losses that grew. */
+/* Memory is mapped into rings before the first event. */
+static void say_new_cpus(struct hs_recorder *recorder)
+{
+	for (uint32_t cpu = 0; cpu < hs_capture_cpu_nr(recorder->capture) && !recorder->has_said_no_ring; cpu++) {
+		if (hs_capture_has_ring(recorder->capture, cpu) || !lost_on(recorder, cpu))
+			continue;
+		hs_warn("CPU %u came after the recording began and has no ring: its events are counted as lost", cpu);
+		recorder->has_said_no_ring = true;
+	}
+}
+
+/* Once a second: VMs and taps that come and go, and losses that grew. */
 static void on_second(void *ctx, uint32_t events)
 {
 	struct hs_recorder *recorder = ctx;
@@ -427,37 +451,18 @@ static void on_second(void *ctx, uint32_t events)
 	sample_clocks(recorder);
 	reserve_room(recorder);
 	follow_vms(recorder);
-	if (lost > recorder->said_lost && !recorder->config.flight)
+	if (recorder->follows_taps)
+		recorder->follows_taps = !hs_taps_watch_new(recorder->capture);
+	say_new_cpus(recorder);
+	if (lost > recorder->said_lost)
 		hs_warn("%llu events lost so far: a larger --buffer or fewer events would keep them",
 			(unsigned long long)lost);
 	recorder->said_lost = lost;
 }
 
-static void on_command_end(void *ctx, uint32_t events)
+static void on_command_end(void *ctx)
 {
-	struct hs_recorder *recorder = ctx;
-	int status;
-
-	(void)events;
-	hs_loop_close(recorder->loop, &recorder->child);
-	if (waitpid(recorder->command, &status, 0) == recorder->command)
-		recorder->command_status = hs_proc_exit_code(status);
-	recorder->command = 0;
-	hs_recorder_end(recorder, "ok");
-}
-
-static int start_command(struct hs_recorder *recorder)
-{
-	struct hs_spawn spawn = { .argv = recorder->config.command,
-				  .stdin_fd = isatty(STDIN_FILENO) ? -1 : STDIN_FILENO,
-				  .stdout_fd = recorder->config.command_stdout_fd,
-				  .stderr_fd = STDERR_FILENO,
-				  .netns_fd = -1 };
-	int err = hs_proc_spawn(&spawn, &recorder->command);
-
-	if (err)
-		return hs_fail(err, "cannot run %s:", recorder->config.command[0]);
-	return hs_loop_child(recorder->loop, &recorder->child, recorder->command, on_command_end, recorder);
+	hs_recorder_end(ctx, "ok");
 }
 
 static int start_watches(struct hs_recorder *recorder)
@@ -467,7 +472,7 @@ static int start_watches(struct hs_recorder *recorder)
 	if (!err)
 		err = hs_loop_add(recorder->loop, &recorder->fill, hs_capture_fd(recorder->capture), EPOLLIN, on_wake,
 				  recorder);
-	if (!err && recorder->config.flight)
+	if (!err)
 		err = catch_usr1(recorder);
 	if (!err)
 		err = hs_loop_timer(recorder->loop, &recorder->second, SECOND_NS, on_second, recorder);
@@ -503,7 +508,8 @@ static int open_parts(struct hs_recorder *recorder)
 	if (!err)
 		err = start_watches(recorder);
 	if (!err && recorder->config.command)
-		err = start_command(recorder);
+		err = hs_command_start(&recorder->command, recorder->loop, recorder->config.command,
+				       recorder->config.command_stdout_fd, on_command_end, recorder);
 	return err;
 }
 
@@ -518,7 +524,8 @@ int hs_recorder_open(const struct hs_recorder_config *config, struct hs_loop *lo
 	recorder->loop = loop;
 	recorder->outcome = "failed";
 	recorder->reserve_fd = -1;
-	recorder->tick.fd = recorder->fill.fd = recorder->second.fd = recorder->child.fd = recorder->usr1.fd = -1;
+	recorder->tick.fd = recorder->fill.fd = recorder->second.fd = recorder->usr1.fd = -1;
+	recorder->command = (struct hs_command)HS_COMMAND_NONE;
 	err = open_parts(recorder);
 	if (err) {
 		remove_dir(recorder);
@@ -547,32 +554,14 @@ int hs_recorder_run(struct hs_recorder *recorder)
 	return 0;
 }
 
-static bool has_command_ended(void *ctx)
-{
-	const struct hs_recorder *recorder = ctx;
-
-	return !recorder->command;
-}
-
-/* The time is over before the command: it gets the signal of a polite end, and the other one if it does not listen. */
-static void end_command(struct hs_recorder *recorder)
-{
-	if (!recorder->command)
-		return;
-	kill(-recorder->command, SIGTERM);
-	if (hs_loop_until(recorder->loop, has_command_ended, recorder, hs_now_ns() + COMMAND_GRACE_NS) != -ETIMEDOUT)
-		return;
-	kill(-recorder->command, SIGKILL);
-	hs_loop_until(recorder->loop, has_command_ended, recorder, 0);
-}
-
 int hs_recorder_finish(struct hs_recorder *recorder)
 {
 	if (recorder->is_finished)
 		return 0;
 	recorder->is_finished = true;
-	end_command(recorder);
+	hs_command_end(&recorder->command);
 	hs_capture_stop(recorder->capture);
+	say_new_cpus(recorder);
 	sample_clocks(recorder);
 	hs_json_add_string(recorder->document, "outcome", recorder->outcome);
 	release_room(recorder);
@@ -586,7 +575,7 @@ json_object *hs_recorder_document(struct hs_recorder *recorder)
 
 int hs_recorder_command_status(const struct hs_recorder *recorder)
 {
-	return recorder->command_status;
+	return recorder->command.exit_code;
 }
 
 void hs_recorder_free(struct hs_recorder *recorder)
@@ -599,7 +588,7 @@ void hs_recorder_free(struct hs_recorder *recorder)
 	hs_loop_remove(recorder->loop, &recorder->fill);
 	hs_loop_close(recorder->loop, &recorder->usr1);
 	hs_loop_close(recorder->loop, &recorder->second);
-	hs_loop_close(recorder->loop, &recorder->child);
+	hs_command_close(&recorder->command);
 	hs_capture_free(recorder->capture);
 	hs_vms_clear(&recorder->vms);
 	hs_clock_list_clear(&recorder->clocks);

@@ -58,7 +58,7 @@ int hs_recorder_finish(struct hs_recorder *recorder);
 
 /* The document as it stands; the recorder's. */
 json_object *hs_recorder_document(struct hs_recorder *recorder);
-/* Events that found no room in a ring or on the disk. */
+/* Events that found no room in a ring or on the disk; of a flight, which writes over the oldest, on the disk. */
 uint64_t hs_recorder_lost(const struct hs_recorder *recorder);
 /* The command's exit code as a shell has it; 0 without one. */
 int hs_recorder_command_status(const struct hs_recorder *recorder);
