@@ -20,7 +20,7 @@ refused "--qemu-events of a file that is not there" 2 "--qemu-events nosuch" "${
 refused "a lab's name that is none" 2 "a lab's name is" "${collect[@]}" --lab a/b
 refused "a comma in --out" 2 "a comma cannot be in the path" "$hsbpf" collect -o "$work/a,b"
 refused "a prefix with a slash" 2 "is not a file name" "${collect[@]}" --log-prefix a/b
-refused "an empty --out" 2 "--out is empty" "$hsbpf" collect --out=
+refused "an empty --out" 2 "--out '' is not a value" "$hsbpf" collect --out=
 refused "--qemu-events of a folder" 2 "there is no such file" "${collect[@]}" --qemu-events "$work"
 refused "memory that L1's machines do not fit into" 2 "L1 needs" "${collect[@]}" --l2vm 4 --l1-mem 512M
 refused "memory that is no size" 2 "is not a size such as" "${collect[@]}" --l2-mem much

@@ -117,12 +117,11 @@ static void describe_expected(const struct hs_opt *option, char *text, size_t si
 				 (unsigned long long)(option->max ? option->max : UINT32_MAX));
 		return;
 	case HS_OPT_SIZE:
+		len = (size_t)snprintf(text, size, "a size such as 64K or 512M");
 		if (option->max)
-			snprintf(text, size, "a size from %s to %s, such as 64K or 512M",
+			snprintf(text + len, size - len, ", from %s to %s",
 				 hs_format_bytes(min, sizeof(min), option->min),
 				 hs_format_bytes(max, sizeof(max), option->max));
-		else
-			snprintf(text, size, "a size such as 512M or 2G");
 		return;
 	case HS_OPT_DURATION:
 		snprintf(text, size, "a time%s such as 500ms or 10s", option->min ? " above 0" : "");
