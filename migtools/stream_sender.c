@@ -54,7 +54,8 @@ struct work {
 	struct request requests[RECEIVE_BYTES / HS_STREAM_HEADER_BYTES + 1];
 	size_t request_count;
 	uint32_t page_bytes;
-	bool is_agreed, must_agree, has_stamps, is_blocked, has_ended;
+	bool is_agreed, must_agree, has_stamps, is_blocked;
+	bool owes_pages; /* after an answer a batch is next: a quick destination's requests do not stop the stream */
 	uint64_t next_page, last_page; /* the next and the end of its part; of rounds: of this round */
 	uint32_t round;		       /* under way */
 	bool is_flushing;
@@ -357,6 +358,7 @@ static void count_frame(struct work *work, const struct frame *frame)
 		return;
 	atomic_fetch_add_explicit(&work->sender->answers, 1, memory_order_relaxed);
 	work->answer_handed_ns = work->handing_ns;
+	work->owes_pages = work->sender->has_bulk;
 }
 
 static void advance(struct work *work, size_t sent)
@@ -429,8 +431,9 @@ static void wait_until(struct work *work, uint64_t limit_ns)
 /* Reads, and sends as much as the socket takes. -EAGAIN: there is nothing to do before the next wait. */
 static int step(struct work *work)
 {
-	int err = work->request_count ? 0 : receive(work);
+	int err = work->request_count || work->owes_pages ? 0 : receive(work);
 
+	work->owes_pages = false;
 	if (err && err != -EAGAIN)
 		return err;
 	if (work->must_agree && !work->count)
