@@ -51,7 +51,7 @@ check "progress is told in mig_mon's words" grep -qE '^Speed: [0-9]+ \(MB/s\)$' 
 check "at the destination, too" grep -qE '^Latency: average [0-9]+ \(us\), max: [0-9]+ \(us\)$' "$work/dst.err"
 
 listen --once
-send -t precopy -t postcopy --streams 3 --request-stream --fill random --duration 200ms
+send -S 128M -t precopy -t postcopy --streams 3 --request-stream --fill random --max-bandwidth 200 --dirty-rate 1
 ended
 equal "several streams are one session" \
 	"$(of_dst '[([.connections[].session] | unique | length), ([.connections[].stream] | sort), (.connections | all(.streams == 4))]')" \
