@@ -130,6 +130,7 @@ for mode in "precopy 5000" "postcopy 300" "both 20" "large-pages 40" "garbage 1"
 	equal "our destination keeps mig_mon's protocol: $mode" "$status" 0
 	[ $status = 0 ] || note "$(cat "$work/err")"
 done
+until_true 10 eval '[ $(grep -c "Dropped connection" "$work/dst.err") = 6 ]'
 stop_listening
 check "its document fits the schema" tests/lib/schema.sh "$work/dst"
 equal "it tells how each ended" "$(of_dst '[.connections[] | .outcome]')" '["closed","closed","closed","invalid","invalid","lost"]'
