@@ -75,4 +75,8 @@ fails "a full disk" 1 "cannot write" sh -c "'$hsbpf' print '$dir' >/dev/full"
 equal "what was lost is in the lines, exactly" "$(jq -s 'map(.lost_events // 0) | add' "$work/ours")" \
 	"$(jq '[.events[] | .ring_lost + .disk_lost] | add' "$work/small/record.json")"
 check "and is said" grep -q "events were lost" "$work/err"
+mkdir -m 700 "$work/private"
+fails "a folder of somebody else" 4 "cannot open $work/private: Permission denied" \
+	setpriv --reuid 65534 --clear-groups --inh-caps=-all "$hsbpf" print "$work/private"
+fails "a file is no recording" 1 "cannot open $work/out: Not a directory" "$hsbpf" print "$work/out"
 plan

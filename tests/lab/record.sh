@@ -157,6 +157,16 @@ if [ "$(nproc)" -gt 1 ]; then
 	equal "and no other's" "$(babeltrace2 "$work/cpu1/trace/host" 2>/dev/null | grep -vc 'cpu_id = 1')" 0
 fi
 
+# A VM whose name is a number, which is no process's.
+cp "$kvmgen" "$work/7777777"
+kvmgen=$work/7777777 vm 0 1000
+"$hsbpf" record --vm 7777777 -e kvm_pio -o "$work/digits" >"$work/out" 2>"$work/err" &
+recorder=$!
+until_true 10 test -s "$work/digits/record.json"
+go 0
+end INT
+equal "a VM may be called by a number" "$(count "$work/digits" kvm_pio recorded)" 1000
+
 # The events of this kernel.
 run "$hsbpf" events --json
 check "events fits its schema" tests/lib/schema.sh "$work/out"

@@ -57,4 +57,11 @@ fails "no folder" 2 "needs one folder" "$hsbpf" report vm_exit
 fails "a folder without a trace" 1 "$work" "$hsbpf" report cpu "$work"
 fails "a list that is none" 2 "--vcpu takes a list" "$hsbpf" report irq --vcpu x "$work/all"
 fails "a VM that is not in the recording" 1 "names no VM 'nosuch'" "$hsbpf" report cpu --vm nosuch "$work/all"
+run "$hsbpf" record -P kvm -P sched -o "$work/steal" -- "$kvmgen" 100000
+run "$hsbpf" report cpu --json "$work/steal"
+equal "steal is known in both units, or in none" "$(jq -c '[.. | objects | select(has("steal_pct")) | (.steal_ns == null) == (.steal_pct == null)] | unique' "$work/out")" "[true]"
+fails "two forms at once" 2 "report vm_exit has one form" "$hsbpf" report vm_exit --json --csv "$work"
+run "$hsbpf" report --help
+equal "the reports are listed" "$status $(grep -c '^  report ' "$work/out")" "0 3"
+fails "a report of nothing" 2 "report irq" "$hsbpf" report
 plan

@@ -92,6 +92,7 @@ equal "--count ends after that many tables" "$status $(jq -s -c 'map(.total)' "$
 fails "a command that is not there" 1 "cannot run nosuch" "$hsbpf" stat -- nosuch
 fails "a VM that is not there" 1 "no running KVM guest is called 'nosuch'" "$hsbpf" stat --vm nosuch
 fails "an interface that is not there" 1 "there is no interface 'nosuch'" "$hsbpf" stat --tap nosuch
+fails "two forms at once" 2 "stat has one form" "$hsbpf" stat --json --csv -- true
 fails "no interval" 2 "an interval is 1ms at least" "$hsbpf" stat -i 10us
 fails "no privilege" 4 "needs root or CAP_BPF" setpriv --bounding-set=-all --inh-caps=-all "$hsbpf" stat -- true
 

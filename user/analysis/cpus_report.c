@@ -78,10 +78,12 @@ static int fill_vcpu(const struct hs_cpus *cpus, const struct hs_report *report,
 
 	if (!cells)
 		return -ENOMEM;
-	if (cpus->has_sched)
+	if (cpus->has_sched) {
+		hs_cell_set_number(&cells[STEAL], row->ns[HS_CPUS_STEAL]);
 		hs_cell_set_real(&cells[STEAL_SHARE], hs_report_share(row->ns[HS_CPUS_STEAL], (double)run_ns));
-	else
+	} else {
 		cells[STEAL].is_known = false;
+	}
 	if (cpus->scope.by == HS_BY_VCPU && cells[TIME].is_known)
 		hs_cell_set_number(&cells[UNSEEN], run_ns > seen_ns ? run_ns - seen_ns : 0);
 	hs_cell_set_number(&cells[LOST], row->lost_ns);

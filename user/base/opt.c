@@ -263,6 +263,23 @@ static void print_summary(FILE *out, const struct hs_verb *const *verbs, const c
 			fprintf(out, "  hsbpf %s\n", (*examples)->example);
 }
 
+/* Of a word that begins several verbs, such as `report`: those. */
+static bool print_group(FILE *out, const struct hs_verb *const *verbs, const char *word)
+{
+	size_t len = strlen(word);
+	bool has_any = false;
+
+	for (; *verbs; verbs++) {
+		if (strncmp((*verbs)->name, word, len) != 0 || (*verbs)->name[len] != ' ')
+			continue;
+		if (!has_any)
+			fprintf(out, "Usage: hsbpf %s WHAT [OPTION]..., with one of\n", word);
+		has_any = true;
+		fprintf(out, "  %-14s %s\n", (*verbs)->name, (*verbs)->help);
+	}
+	return has_any;
+}
+
 static void suggest(const struct hs_verb *const *verbs, const char *word)
 {
 	for (; *verbs; verbs++)
@@ -297,6 +314,10 @@ int hs_verb_main(const struct hs_verb *const *verbs, const char *summary, int ar
 		return HS_EXIT_OK;
 	}
 	verb = hs_verb_find(verbs, argc, argv, &words);
+	if (!verb && argc == 2 && print_group(stderr, verbs, argv[1]))
+		return HS_EXIT_USAGE;
+	if (!verb && argc == 3 && !strcmp(argv[2], "--help") && print_group(stdout, verbs, argv[1]))
+		return HS_EXIT_OK;
 	if (!verb) {
 		hs_err("there is no verb '%s'; `hsbpf --help` lists them", argv[1]);
 		suggest(verbs, argv[1]);

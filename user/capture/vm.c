@@ -339,6 +339,10 @@ int hs_vms_select(struct hs_vm_list *list, const char *name_or_pid)
 				       name_or_pid, match->tgid, vm->tgid);
 		match = vm;
 	}
+	for (size_t i = 0; number && !match && i < all.vm_nr; i++) { /* no process has that number: a name of digits */
+		if (!strcmp(all.vms[i].name, name_or_pid))
+			match = &all.vms[i];
+	}
 	if (!match)
 		match = find(&all, libvirt_pid(name_or_pid));
 	if (match)

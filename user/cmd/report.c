@@ -85,6 +85,10 @@ static int report_on(const char *kind, const struct report_config *config, int a
 		hs_err("report %s needs one folder: of a recording, of a run, or a trace", kind);
 		return HS_EXIT_USAGE;
 	}
+	if (config->json && config->csv) {
+		hs_err("report %s has one form: --json or --csv", kind);
+		return HS_EXIT_USAGE;
+	}
 	code = hs_trace_find(argv[0], &folders);
 	if (!code && folders->trace_nr > 1)
 		hs_warn("%s has the traces of %zu machines; this is %s", argv[0], folders->trace_nr,

@@ -218,6 +218,10 @@ static int run(void *config_ptr, int argc, char **argv)
 		hs_err("an interval is 1ms at least");
 		return HS_EXIT_USAGE;
 	}
+	if (config->json + config->jsonl + config->csv > 1) {
+		hs_err("stat has one form: --json, --jsonl or --csv");
+		return HS_EXIT_USAGE;
+	}
 	if (config->verbose)
 		hs_log_set_level(HS_LOG_DBG);
 	if (config->out) {

@@ -34,10 +34,6 @@ static char *absolute(const char *path)
 {
 	char cwd[PATH_MAX];
 
-	if (!*path) {
-		hs_err("--out is empty: give a folder for what comes back");
-		return NULL;
-	}
 	if (strchr(path, ',')) {
 		hs_err("--out %s: a comma cannot be in the path, since QEMU splits its options there", path);
 		return NULL;

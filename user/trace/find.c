@@ -116,6 +116,14 @@ static int find_traces(const char *dir, struct hs_trace_folders *folders, unsign
 	return add_machines(folders, dir);
 }
 
+/* errno tells why not. */
+static bool is_readable(const char *dir)
+{
+	scoped(dir) DIR *opened = opendir(dir);
+
+	return opened != NULL;
+}
+
 int hs_trace_find(const char *dir, struct hs_trace_folders **out)
 {
 	scoped(hs_trace_folders) struct hs_trace_folders *folders = calloc(1, sizeof(*folders));
@@ -124,8 +132,8 @@ int hs_trace_find(const char *dir, struct hs_trace_folders **out)
 
 	if (err)
 		return hs_fail(err, "cannot look for traces in %s:", dir);
-	if (!folders->trace_nr && access(dir, F_OK))
-		return hs_fail(-ENOENT, "cannot open %s:", dir);
+	if (!folders->trace_nr && !is_readable(dir))
+		return hs_fail(-errno, "cannot open %s:", dir);
 	if (!folders->trace_nr)
 		return hs_fail(
 			-ENOENT,
