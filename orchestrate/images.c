@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "initramfs.h"
 #include "kernel.h"
+#include "ports.h"
 
 #ifndef HS_LIBEXECDIR
 #define HS_LIBEXECDIR "/usr/local/libexec/hsbpf"
@@ -35,25 +36,22 @@ static const char *const applets[] = { "cat",	"dmesg", "echo",  "env",   "free",
 				       "kill",	"ls",	 "lsmod", "lspci", "mount", "ping", "ps",   "sh",
 				       "sleep", "tail",	 "top",	  "uname", "wc",    NULL };
 
-char *hs_images_find_init(void)
+char *hs_images_find_program(const char *name)
 {
 	char exe[4096];
 	ssize_t len = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
-	scoped(mem) char *beside = NULL;
-	char *slash;
+	scoped(mem) char *beside = NULL, *installed = hs_format(HS_LIBEXECDIR "/%s", name);
 
 	if (len > 0) {
 		exe[len] = '\0';
-		slash = strrchr(exe, '/');
-		*slash = '\0';
-		beside = hs_format("%s/hsbpf-init", exe);
+		*strrchr(exe, '/') = '\0';
+		beside = hs_format("%s/%s", exe, name);
 		if (beside && access(beside, R_OK) == 0)
 			return take(beside);
 	}
-	if (access(HS_LIBEXECDIR "/hsbpf-init", R_OK) == 0)
-		return strdup(HS_LIBEXECDIR "/hsbpf-init");
-	hs_err("cannot find the guests' init, hsbpf-init, beside hsbpf or in " HS_LIBEXECDIR
-	       ": run `make` or `make install`");
+	if (installed && access(installed, R_OK) == 0)
+		return take(installed);
+	hs_err("cannot find the guests' %s beside hsbpf or in " HS_LIBEXECDIR ": run `make` or `make install`", name);
 	return NULL;
 }
 
@@ -88,7 +86,8 @@ static int add_userland(struct hs_initramfs *ramfs)
 	return err;
 }
 
-static int make_initramfs(const char *path, const char *init, const struct hs_guest_kernel *kernel,
+/* agent: the trace agent, NULL for none. */
+static int make_initramfs(const char *path, const char *init, const char *agent, const struct hs_guest_kernel *kernel,
 			  const char *const *modules, bool with_userland)
 {
 	scoped(initramfs) struct hs_initramfs *ramfs = NULL;
@@ -96,6 +95,8 @@ static int make_initramfs(const char *path, const char *init, const struct hs_gu
 
 	if (!err)
 		err = hs_initramfs_add_file(ramfs, "/init", init, 0755);
+	if (!err && agent)
+		err = hs_initramfs_add_file(ramfs, "/" HS_TRACE_AGENT, agent, 0755);
 	if (!err)
 		err = hs_initramfs_add_dir(ramfs, "/dev", 0755);
 	if (!err)
@@ -109,10 +110,10 @@ static int make_initramfs(const char *path, const char *init, const struct hs_gu
 	return err ? err : hs_initramfs_close(ramfs);
 }
 
-static int copy_file(const char *from, const char *to)
+static int copy_file(const char *from, const char *to, mode_t mode)
 {
 	scoped(fd) int in = open(from, O_RDONLY | O_CLOEXEC);
-	scoped(fd) int out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	scoped(fd) int out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
 	struct stat st;
 	off_t at = 0;
 
@@ -132,23 +133,27 @@ static int name_files(struct hs_images *images, const char *dir)
 	return images->boot_dir && images->l1 && images->client ? hs_make_dirs(images->boot_dir) : -ENOMEM;
 }
 
-static int make_all(struct hs_images *images, const struct hs_guest_kernel *kernel)
+static int make_all(struct hs_images *images, const struct hs_guest_kernel *kernel, bool with_tracer)
 {
-	scoped(mem) char *init = hs_images_find_init();
+	scoped(mem) char *init = hs_images_find_program("hsbpf-init");
+	scoped(mem) char *agent = with_tracer ? hs_images_find_program(HS_TRACE_AGENT) : NULL;
 	scoped(mem) char *l2 = hs_format("%s/l2.cpio", images->boot_dir);
 	scoped(mem) char *shared_kernel = hs_format("%s/kernel", images->boot_dir);
+	scoped(mem) char *shared_agent = hs_format("%s/" HS_TRACE_AGENT, images->boot_dir);
 	int err;
 
-	if (!init)
+	if (!init || (with_tracer && !agent))
 		return -ENOENT;
-	if (!l2 || !shared_kernel)
+	if (!l2 || !shared_kernel || !shared_agent)
 		return -ENOMEM;
-	err = make_initramfs(images->l1, init, kernel, l1_modules, false);
+	err = make_initramfs(images->l1, init, NULL, kernel, l1_modules, false);
 	if (!err)
-		err = make_initramfs(images->client, init, kernel, client_modules, true);
+		err = make_initramfs(images->client, init, agent, kernel, client_modules, true);
 	if (!err)
-		err = make_initramfs(l2, init, kernel, l2_modules, true);
-	return err ? err : copy_file(kernel->image, shared_kernel);
+		err = make_initramfs(l2, init, agent, kernel, l2_modules, true);
+	if (!err && agent) /* L1 leaves its initramfs behind */
+		err = copy_file(agent, shared_agent, 0700);
+	return err ? err : copy_file(kernel->image, shared_kernel, 0600);
 }
 
 static const char *const *needed_modules(void)
@@ -161,7 +166,7 @@ static const char *const *needed_modules(void)
 	return needed;
 }
 
-int hs_images_make(const char *kernel_path, const char *dir, struct hs_images **out)
+int hs_images_make(const char *kernel_path, const char *dir, bool with_tracer, struct hs_images **out)
 {
 	scoped(hs_images) struct hs_images *images = calloc(1, sizeof(*images));
 	scoped(guest_kernel) struct hs_guest_kernel *kernel = NULL;
@@ -177,7 +182,7 @@ int hs_images_make(const char *kernel_path, const char *dir, struct hs_images **
 	images->cache_dir = strdup(hs_cache_dir(NULL));
 	if (!images->kernel || !images->release || !images->cache_dir)
 		return -ENOMEM;
-	err = make_all(images, kernel);
+	err = make_all(images, kernel, with_tracer);
 	if (!err)
 		*out = take(images);
 	return err;

@@ -3,6 +3,8 @@
 #ifndef HS_ORCHESTRATE_IMAGES_H
 #define HS_ORCHESTRATE_IMAGES_H
 
+#include <stdbool.h>
+
 #include "base/scoped.h"
 
 struct hs_images {
@@ -13,12 +15,13 @@ struct hs_images {
 	char *cache_dir;
 };
 
-/* kernel: --kernel or NULL; dir: the lab's folder. Message on failure. */
-int hs_images_make(const char *kernel, const char *dir, struct hs_images **out);
+/* kernel: --kernel or NULL; dir: the lab's folder; with_tracer: guests get the trace agent. Message on failure. */
+int hs_images_make(const char *kernel, const char *dir, bool with_tracer, struct hs_images **out);
 void hs_images_free(struct hs_images *images);
 HS_SCOPED(hs_images, struct hs_images *, hs_images_free)
 
-/* The init beside the running hsbpf, or in LIBEXECDIR; malloc'd, NULL after a message. */
-char *hs_images_find_init(void);
+/* A guest program (hsbpf-init, hsbpf-agent) beside the running hsbpf, or in LIBEXECDIR; malloc'd, NULL after a message.
+ */
+char *hs_images_find_program(const char *name);
 
 #endif

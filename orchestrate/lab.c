@@ -304,7 +304,7 @@ int hs_lab_open(struct hs_loop *loop, const struct hs_lab_config *config, struct
 static int prepare(struct hs_lab *lab)
 {
 	struct hs_accel_query query;
-	int err = hs_images_make(lab->config.kernel, hs_labdir_path(lab->dir), &lab->images);
+	int err = hs_images_make(lab->config.kernel, hs_labdir_path(lab->dir), lab->config.guest_trace, &lab->images);
 
 	if (err)
 		return err;
@@ -356,58 +356,6 @@ static int raise_network(struct hs_lab *lab)
 	return err;
 }
 
-static struct hs_qemu_common common_of(const struct hs_lab *lab, const struct hs_machine *machine)
-{
-	bool is_l1 = machine->kind == HS_MACHINE_L1;
-
-	return (struct hs_qemu_common){
-		.kvm = is_l1 ? lab->accel.l1_kvm : lab->accel.client_kvm,
-		.kernel = lab->images ? lab->images->kernel : "KERNEL",
-		.initramfs = !lab->images ? (is_l1 ? "l1.cpio" : "client.cpio")
-			     : is_l1	  ? lab->images->l1
-					  : lab->images->client,
-		.run_dir = lab->dir ? hs_labdir_path(lab->dir) : HS_LAB_ROOT "/LAB",
-		.console = machine->console_path,
-		.memory_bytes = is_l1 ? lab->memory.l1_bytes : lab->memory.client_bytes,
-	};
-}
-
-/* Under TCG one: QEMU's threads for several do not always see each other's patched code, see l1_can_be_tried(). */
-static unsigned l1_cpus(const struct hs_lab *lab)
-{
-	long cpus = lab->accel.l1_kvm ? sysconf(_SC_NPROCESSORS_ONLN) : 1;
-
-	return lab->config.l1_cpus ?: cpus > 0 ? (unsigned)cpus : 1;
-}
-
-static void l1_argv(const struct hs_lab *lab, struct hs_argv *argv)
-{
-	struct hs_qemu_l1 l1 = { .common = common_of(lab, &lab->machines[0]),
-				 .pairs = lab->config.pairs,
-				 .cpus = l1_cpus(lab),
-				 .nic = lab->config.nic,
-				 .boot_dir = lab->images ? lab->images->boot_dir : "BOOT_DIR",
-				 .events_file = lab->config.events_file,
-				 .log_file = lab->config.log_file };
-
-	hs_qemu_l1_argv(argv, &l1);
-}
-
-static void client_argv(const struct hs_lab *lab, const struct hs_machine *machine, struct hs_argv *argv)
-{
-	struct hs_qemu_common common = common_of(lab, machine);
-	struct hs_pair pair = hs_pair_of(machine->tenant);
-
-	hs_qemu_client_argv(argv, &pair, &common);
-}
-
-static void l2_argv(const struct hs_lab *lab, unsigned tenant, struct hs_argv *argv)
-{
-	struct hs_pair pair = hs_pair_of(tenant);
-
-	hs_qemu_l2_argv(argv, &pair, "/boot/kernel", "/boot/l2.cpio", lab->memory.l2_bytes, !lab->accel.l1_kvm);
-}
-
 static int start_qemu(struct hs_lab *lab, struct hs_machine *machine, struct hs_argv *argv)
 {
 	scoped(mem) char *text = hs_argv_quote(argv->words);
@@ -436,7 +384,7 @@ static int start_client(struct hs_lab *lab, struct hs_machine *machine)
 			hs_labdir_record(lab->dir, machine->pid);
 		return err;
 	}
-	client_argv(lab, machine, &argv);
+	hs_lab_client_argv(lab, machine, &argv);
 	return start_qemu(lab, machine, &argv);
 }
 
@@ -444,7 +392,7 @@ static int start_l1(struct hs_lab *lab)
 {
 	scoped(argv) struct hs_argv argv = { 0 };
 
-	l1_argv(lab, &argv);
+	hs_lab_l1_argv(lab, &argv);
 	return start_qemu(lab, &lab->machines[0], &argv);
 }
 
@@ -460,7 +408,7 @@ static int order_l2(struct hs_lab *lab, unsigned tenant)
 	char payload[8192];
 	int len;
 
-	l2_argv(lab, tenant, &argv);
+	hs_lab_l2_argv(lab, tenant, &argv);
 	len = argv.err ? argv.err : hs_frame_pack_argv(payload, sizeof(payload), argv.words);
 	machine->console_fd = open(machine->console_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	if (machine->console_fd < 0)
@@ -602,11 +550,11 @@ static int print_commands(struct hs_lab *lab)
 		if (machine->kind == HS_MACHINE_CLIENT && lab->config.client_netns)
 			continue;
 		if (machine->kind == HS_MACHINE_L1)
-			l1_argv(lab, &argv);
+			hs_lab_l1_argv(lab, &argv);
 		else if (machine->kind == HS_MACHINE_L2)
-			l2_argv(lab, machine->tenant, &argv);
+			hs_lab_l2_argv(lab, machine->tenant, &argv);
 		else
-			client_argv(lab, machine, &argv);
+			hs_lab_client_argv(lab, machine, &argv);
 		text = hs_argv_quote(argv.words);
 		err = argv.err;
 		if (machine->kind == HS_MACHINE_L2)

@@ -39,6 +39,7 @@ struct hs_lab_config {
 	const char *name;
 	unsigned pairs;
 	bool client_netns, dry_run;
+	bool guest_trace; /* every VM gets trace ports and a trace agent, which waits for orders */
 	enum hs_accel accel;
 	const char *nic;	 /* "e1000" or "e1000e" */
 	const char *kernel;	 /* NULL: found or fetched */

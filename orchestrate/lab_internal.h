@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What lab.c and lab_exec.c share; nobody else includes it. */
+/* What lab.c, lab_argv.c and lab_exec.c share; nobody else includes it. */
 #ifndef HS_ORCHESTRATE_LAB_INTERNAL_H
 #define HS_ORCHESTRATE_LAB_INTERNAL_H
 
@@ -36,6 +36,12 @@ struct hs_lab {
 	uint32_t last_run_id;
 };
 
+/* lab_argv.c */
+void hs_lab_l1_argv(const struct hs_lab *lab, struct hs_argv *argv);
+void hs_lab_client_argv(const struct hs_lab *lab, const struct hs_machine *machine, struct hs_argv *argv);
+void hs_lab_l2_argv(const struct hs_lab *lab, unsigned tenant, struct hs_argv *argv);
+
+/* lab_exec.c */
 void hs_lab_exec_on_frame(struct hs_lab *lab, struct hs_machine *machine, const struct hs_frame *frame,
 			  const char *payload);
 /* Ends every run in that machine with status -1: it is gone. */

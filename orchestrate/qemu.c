@@ -8,9 +8,11 @@
  */
 #include "qemu.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "frame.h"
+#include "ports.h"
 
 #define KERNEL_ARGS "console=ttyS0 quiet panic=-1 no_timer_check cryptomgr.notests pci=lastbus=0"
 
@@ -26,17 +28,70 @@ static void add_machine(struct hs_argv *argv, const char *name, const char *mach
 	hs_argv_add_words(argv, "-nodefaults -no-user-config -display none -no-reboot");
 }
 
-/* Console to a file, agent port and QMP to sockets on which hsbpf listens. */
-static void add_host_channels(struct hs_argv *argv, const char *name, const struct hs_qemu_common *common,
-			      const char *serial_addr)
+/* A device with as many ports as it needs: the guest's driver sets up queues for every port that there could be. */
+static void add_serial_device(struct hs_argv *argv, unsigned ports, const char *addr)
 {
+	hs_argv_add_pair(argv, "-device", "virtio-serial-pci,max_ports=%u%s", 1 + ports, addr); /* 0 is a console's */
+}
+
+static void add_agent_port(struct hs_argv *argv, const char *chardev_path)
+{
+	hs_argv_add_pair(argv, "-chardev", "socket,id=agent,path=%s", chardev_path);
+	hs_argv_add_words(argv, "-device virtserialport,chardev=agent,nr=1,name=" HS_AGENT_PORT);
+}
+
+/* One port; QEMU listens, so that whoever wants the trace comes and goes as he likes. */
+static unsigned add_trace_port(struct hs_argv *argv, unsigned nr, const char *dir, const char *machine,
+			       const char *port, const char *name)
+{
+	hs_argv_add_pair(argv, "-chardev", "socket,id=trace%u,path=%s/%s.%s,server=on,wait=off", nr, dir, machine,
+			 port);
+	hs_argv_add_pair(argv, "-device", "virtserialport,chardev=trace%u,nr=%u,name=%s", nr, nr, name);
+	return nr + 1;
+}
+
+/*
+ * A machine's trace ports: orders and one for each CPU, from port number `nr` on. Returns the next free number.
+ * In a machine itself they have their plain names; passed on through L1, L2's name stands before them.
+ */
+static unsigned add_trace_ports(struct hs_argv *argv, unsigned nr, const char *dir, const char *machine, unsigned cpus,
+				bool is_passed_on)
+{
+	char port[48], name[HS_NAME_SIZE + 56];
+
+	for (unsigned i = 0; cpus && i <= cpus; i++) {
+		if (i == cpus)
+			snprintf(port, sizeof(port), HS_TRACE_ORDERS_PORT);
+		else
+			snprintf(port, sizeof(port), HS_TRACE_DATA_PORT "%u", i);
+		snprintf(name, sizeof(name), "%s%s%s", is_passed_on ? machine : "", is_passed_on ? "." : "", port);
+		nr = add_trace_port(argv, nr, dir, machine, port, name);
+	}
+	return nr;
+}
+
+static unsigned trace_ports(unsigned cpus)
+{
+	return cpus ? cpus + 1 : 0;
+}
+
+/* Console to a file, agent port and QMP to sockets on which hsbpf listens; trace ports, on which QEMU does. */
+static void add_host_channels(struct hs_argv *argv, const char *name, const struct hs_qemu_common *common,
+			      unsigned passed_on, const char *serial_addr)
+{
+	unsigned l2_ports = common->trace_cpus ? trace_ports(HS_L2_CPUS) : 0, nr;
+	char agent[256];
+
 	hs_argv_add_pair(argv, "-chardev", "file,id=console,path=%s,append=on", common->console);
 	hs_argv_add_words(argv, "-serial chardev:console");
 	hs_argv_add_pair(argv, "-chardev", "socket,id=qmp,path=%s/%s.qmp", common->run_dir, name);
 	hs_argv_add_words(argv, "-mon chardev=qmp,mode=control");
-	hs_argv_add_pair(argv, "-chardev", "socket,id=agent,path=%s/%s.agent", common->run_dir, name);
-	hs_argv_add_pair(argv, "-device", "virtio-serial-pci%s", serial_addr);
-	hs_argv_add_words(argv, "-device virtserialport,chardev=agent,nr=1,name=" HS_AGENT_PORT);
+	add_serial_device(argv, 1 + trace_ports(common->trace_cpus) + passed_on * l2_ports, serial_addr);
+	nr = add_trace_ports(argv, 2, common->run_dir, name, common->trace_cpus, false);
+	for (unsigned tenant = 0; l2_ports && tenant < passed_on; tenant++)
+		nr = add_trace_ports(argv, nr, common->run_dir, hs_pair_of(tenant).l2, HS_L2_CPUS, true);
+	snprintf(agent, sizeof(agent), "%s/%s.agent", common->run_dir, name);
+	add_agent_port(argv, agent);
 }
 
 static void add_l1_share(struct hs_argv *argv, const char *tag, const char *path, unsigned slot)
@@ -59,7 +114,7 @@ void hs_qemu_l1_argv(struct hs_argv *argv, const struct hs_qemu_l1 *l1)
 	hs_argv_add_words(argv, "-device intel-iommu,caching-mode=on");
 	add_l1_share(argv, "usr", "/usr", 1);
 	add_l1_share(argv, "boot", l1->boot_dir, 2);
-	add_host_channels(argv, "l1", common, ",addr=3");
+	add_host_channels(argv, "l1", common, l1->pairs, ",addr=3");
 	for (unsigned tenant = 0; tenant < l1->pairs; tenant++) {
 		struct hs_pair pair = hs_pair_of(tenant);
 
@@ -79,22 +134,25 @@ void hs_qemu_l1_argv(struct hs_argv *argv, const struct hs_qemu_l1 *l1)
 			 common->kvm ? l1->cpus : 1); /* see l1_can_be_tried() in lab.c */
 }
 
-void hs_qemu_l2_argv(struct hs_argv *argv, const struct hs_pair *pair, const char *kernel, const char *initramfs,
-		     uint64_t memory_bytes, bool under_tcg)
+void hs_qemu_l2_argv(struct hs_argv *argv, const struct hs_pair *pair, const struct hs_qemu_l2 *l2)
 {
-	add_machine(argv, pair->l2, "q35", memory_bytes);
+	unsigned cpus = l2->has_trace ? HS_L2_CPUS : 0;
+	char agent[HS_NAME_SIZE + 16];
+
+	add_machine(argv, pair->l2, "q35", l2->memory_bytes);
 	/*
 	 * An L2's clock under TCG is now and then read as if L2 had started with L1: a deadline in it is minutes late,
 	 * and an L2 that idles hangs. Timers that count down from now are right.
 	 */
-	hs_argv_add_pair(argv, "-cpu", "host%s", under_tcg ? ",family=23,-tsc-deadline" : "");
+	hs_argv_add_pair(argv, "-cpu", "host%s", l2->under_tcg ? ",family=23,-tsc-deadline" : "");
 	hs_argv_add_words(argv, "-accel kvm -serial stdio");
-	hs_argv_add_pair(argv, "-chardev", "socket,id=agent,path=/run/%s.agent", pair->l2);
-	hs_argv_add_words(argv, "-device virtio-serial-pci "
-				"-device virtserialport,chardev=agent,nr=1,name=" HS_AGENT_PORT);
+	add_serial_device(argv, 1 + trace_ports(cpus), "");
+	add_trace_ports(argv, 2, "/run", pair->l2, cpus, false);
+	snprintf(agent, sizeof(agent), "/run/%s.agent", pair->l2);
+	add_agent_port(argv, agent);
 	hs_argv_add_pair(argv, "-device", "vfio-pci,host=00:%02x.0,rombar=0", pair->slot);
-	hs_argv_add_pair(argv, "-kernel", "%s", kernel);
-	hs_argv_add_pair(argv, "-initrd", "%s", initramfs);
+	hs_argv_add_pair(argv, "-kernel", "%s", l2->kernel);
+	hs_argv_add_pair(argv, "-initrd", "%s", l2->initramfs);
 	hs_argv_add_pair(argv, "-append", KERNEL_ARGS " hsbpf.role=l2 hsbpf.ip=%s/24", pair->l2_ip);
 }
 
@@ -102,7 +160,7 @@ void hs_qemu_client_argv(struct hs_argv *argv, const struct hs_pair *pair, const
 {
 	add_machine(argv, pair->client, "q35", common->memory_bytes);
 	hs_argv_add_words(argv, common->kvm ? "-accel kvm -cpu host" : "-accel tcg -cpu max");
-	add_host_channels(argv, pair->client, common, "");
+	add_host_channels(argv, pair->client, common, 0, "");
 	hs_argv_add_pair(argv, "-netdev", "tap,id=net,ifname=%s,script=no,downscript=no", pair->client_tap);
 	hs_argv_add_pair(argv, "-device", "virtio-net-pci,netdev=net,romfile=,mac=%s", pair->client_mac);
 	hs_argv_add_pair(argv, "-kernel", "%s", common->kernel);

@@ -17,6 +17,7 @@ struct hs_qemu_common {
 	const char *run_dir;   /* holds MACHINE.agent and MACHINE.qmp, sockets that we listen on */
 	const char *console;   /* file for the serial console */
 	uint64_t memory_bytes;
+	unsigned trace_cpus; /* trace ports: sockets RUN_DIR/MACHINE.PORT that QEMU listens on (ports.h); 0: none */
 };
 
 struct hs_qemu_l1 {
@@ -30,8 +31,13 @@ struct hs_qemu_l1 {
 
 void hs_qemu_l1_argv(struct hs_argv *argv, const struct hs_qemu_l1 *l1);
 /* An L2's command line inside L1 (which may run under TCG): paths are L1's, the console is stdout. */
-void hs_qemu_l2_argv(struct hs_argv *argv, const struct hs_pair *pair, const char *kernel, const char *initramfs,
-		     uint64_t memory_bytes, bool under_tcg);
+struct hs_qemu_l2 {
+	const char *kernel, *initramfs;
+	uint64_t memory_bytes;
+	bool under_tcg, has_trace; /* has_trace: trace ports, sockets /run/MACHINE.PORT in L1 */
+};
+
+void hs_qemu_l2_argv(struct hs_argv *argv, const struct hs_pair *pair, const struct hs_qemu_l2 *l2);
 void hs_qemu_client_argv(struct hs_argv *argv, const struct hs_pair *pair, const struct hs_qemu_common *common);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* PID 1 of every lab guest, in parts: boot (mounts, modules, command line), net, and what only L1 does. */
+/* PID 1 of every lab guest, in parts: boot (mounts, modules, command line), net, trace ports and agent, and what only
+ * L1 does. */
 #ifndef HS_ORCHESTRATE_GUEST_GUEST_H
 #define HS_ORCHESTRATE_GUEST_GUEST_H
 
@@ -23,6 +24,17 @@ int guest_open_port(int *fd);
 
 /* net.c: gives eth0 its address and waits for its link. */
 int guest_net_up(const char *address);
+
+/* ports.c: names the virtio-serial ports that are there and those that come. */
+int guest_ports_open(struct hs_loop *loop);
+
+/* relay.c: L1 passes its L2s' trace ports on to the host, in a process of its own. */
+int guest_relay_start(void);
+
+/* tracer.c: mounts tracefs and starts the trace agent, if this machine was given one; starts it again when it ends. */
+void guest_tracer_start(void);
+/* Whether it was the trace agent that ended. */
+bool guest_tracer_on_child(pid_t pid, int wait_status);
 
 /* l1.c: host's /usr as userland, and the L2 machines. */
 int guest_l1_enter_userland(void);

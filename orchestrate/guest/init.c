@@ -47,6 +47,24 @@ static void block_signals(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
+static void on_child(void *ctx, pid_t pid, int wait_status)
+{
+	if (!guest_tracer_on_child(pid, wait_status))
+		guest_l1_on_child(ctx, pid, wait_status); /* elsewhere there are no L2s, and it finds none */
+}
+
+/* After the machine is ready, so that nobody waits for it; what cannot be had is said on the console. */
+static void start_tracing(struct hs_loop *loop, bool is_l1)
+{
+	int err = guest_ports_open(loop);
+
+	if (!err && is_l1)
+		err = guest_relay_start();
+	if (err)
+		guest_say("there are no trace ports: %s", strerror(-err));
+	guest_tracer_start();
+}
+
 static int serve(const struct guest_args *args, int port_fd)
 {
 	scoped(hs_loop) struct hs_loop *loop = NULL;
@@ -57,8 +75,7 @@ static int serve(const struct guest_args *args, int port_fd)
 	if (!err && is_l1)
 		err = guest_l1_open(loop, args->boots);
 	if (!err)
-		err = hs_agent_open(loop, port_fd, is_l1 ? guest_l1_on_frame : NULL,
-				    is_l1 ? guest_l1_on_child : NULL, NULL, &agent);
+		err = hs_agent_open(loop, port_fd, is_l1 ? guest_l1_on_frame : NULL, on_child, NULL, &agent);
 	if (err)
 		return err;
 	if (is_l1)
@@ -74,6 +91,7 @@ static int serve(const struct guest_args *args, int port_fd)
 	if (!is_l1)
 		hs_agent_tell(agent, 0, HS_STATE_NET_UP, args->address);
 	hs_agent_tell(agent, 0, HS_STATE_READY, NULL);
+	start_tracing(loop, is_l1);
 	return hs_loop_until(loop, is_closed, agent, 0);
 }
 
