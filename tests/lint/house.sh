@@ -30,6 +30,8 @@ rule "user/qemulog, trace, timeline and ftrace do not know the lab" \
 	"$(for room in qemulog trace timeline capture ftrace; do uses user/$room "base/|trace_events/|$room/|trace/|timeline/|bpf/"; done)"
 rule "user/correlate uses what reads runs, not what records them" \
 	"$(uses user/correlate 'base/|trace_events/|correlate/|trace/|timeline/|qemulog/|analysis/|orchestrate/topology')"
+rule "user/guest knows the guest's end by its protocol alone, and not the lab" \
+	"$(uses user/guest "base/|trace_events/|trace/|timeline/|ftrace/|agent/wire.h")"
 rule "nothing includes a verb" "$(grep -nE '#include "(user/)?cmd/' $(code) | grep -v -e '^user/cmd/' -e '^user/main.c' -e '^user/agent_main.c')"
 
 rule "an SPDX line in every file" "$(files | grep -vE '^(LICENSE|tests/data/)|\.gitignore$' |
@@ -45,7 +47,7 @@ rule "nobody sleeps" "$(grep -nwE '(u|nano)?sleep *\(|clock_nanosleep' $(files '
 rule "no goto in user land" "$(grep -nE '^\s*goto ' $(files 'user/*.c' 'orchestrate/*.c' 'migtools/*.c') | head)"
 rule "every unit test prints TAP" "$(grep -LE 'RUN_TESTS|CM_OUTPUT_TAP' $(files 'tests/unit/test_*.c'))"
 rule "README names only verbs and options that exist" "$(
-	grep -oE '^ +(build/)?hsbpf ((lab|report) [a-z_]+|[a-z_]+)' README.md | sed -E 's/.*hsbpf //' | sort -u | while read -r verb; do
+	grep -oE '^ +(build/)?hsbpf ((lab|report|guest) [a-z_]+|[a-z_]+)' README.md | sed -E 's/.*hsbpf //' | sort -u | while read -r verb; do
 		build/hsbpf $verb --help >/dev/null 2>&1 || echo "no verb $verb"
 	done
 	help=$(build/hsbpf gen verbs | while read -r verb; do build/hsbpf $verb --help; done)

@@ -145,14 +145,14 @@ uint64_t hs_proc_start_time(pid_t pid)
 	scoped(mem) char *path = hs_format("/proc/%d/stat", pid);
 	scoped(mem) char *stat = NULL;
 	unsigned long long start = 0;
-	char *after_name;
+	char *after_name, state;
 
 	if (!path || hs_read_file(path, 65536, &stat, NULL))
 		return 0;
 	after_name = strrchr(stat, ')');
-	if (!after_name || sscanf(after_name + 1,
-				  " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-				  &start) != 1)
+	if (!after_name ||
+	    sscanf(after_name + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+		   &state, &start) != 2)
 		return 0;
-	return start;
+	return state == 'Z' || state == 'X' ? 0 : start;
 }

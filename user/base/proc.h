@@ -31,8 +31,8 @@ const char *hs_proc_describe(int wait_status, char *text, size_t size);
 /* What a shell would make of it: the exit code, or 128 + signal. */
 int hs_proc_exit_code(int wait_status);
 
-/* Start time of a process in clock ticks since boot (/proc/PID/stat field 22), 0 if it is gone. Tells reused pids
- * apart. */
+/* Start time of a process in clock ticks since boot (/proc/PID/stat field 22), 0 if it is gone, reaped or not. Tells
+ * reused pids apart. */
 uint64_t hs_proc_start_time(pid_t pid);
 
 #endif
