@@ -123,6 +123,27 @@ static void print_events(FILE *out, json_object *document)
 	}
 }
 
+/* What the guests' own kernels were recorded for: one line a machine, since `hsbpf info` has it event by event. */
+static void print_guests(FILE *out, json_object *trace)
+{
+	char recorded[CELL], lost[CELL], bound[CELL];
+
+	if (!trace)
+		return;
+	json_object_object_foreach (trace, machine, object) {
+		char what[48];
+
+		if (!strcmp(machine, "host"))
+			continue;
+		snprintf(what, sizeof(what), "%d events of its kernel",
+			 json_object_object_length(hs_json_get(object, "events")));
+		hs_format_ns(bound, sizeof(bound), hs_json_get_u64(object, "guest_clock.bound_ns"));
+		fprintf(out, "%-8s %-24s %14s %10s  (clock within %s%s)\n", machine, what,
+			count_cell(object, "recorded", recorded), count_cell(object, "lost", lost), bound,
+			hs_json_get_bool(object, "complete") ? "" : "; not complete");
+	}
+}
+
 static void print_missing(FILE *out, json_object *list)
 {
 	size_t count = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
@@ -130,8 +151,10 @@ static void print_missing(FILE *out, json_object *list)
 	for (size_t i = 0; i < count; i++) {
 		json_object *row = json_object_array_get_idx(list, i);
 
-		fprintf(out, "not recorded: %s: %s\n", hs_json_get_string(row, "event"),
-			hs_json_get_string(row, "reason"));
+		const char *machine = hs_json_get_string(row, "machine");
+
+		fprintf(out, "not recorded: %s%s%s: %s\n", machine, *machine ? ": " : "",
+			hs_json_get_string(row, "event"), hs_json_get_string(row, "reason"));
 	}
 }
 
@@ -204,6 +227,7 @@ void hs_summary_print(FILE *out, json_object *document)
 	print_head(out, document);
 	print_tenants(out, hs_json_get(document, "tenants"));
 	print_events(out, document);
+	print_guests(out, hs_json_get(document, "trace"));
 	fputc('\n', out);
 	print_restarts(out, hs_json_get(document, "machines"));
 	print_missing(out, hs_json_get(document, "not_recorded"));

@@ -92,7 +92,9 @@ int lab_options_apply(const struct lab_options *options, const char *default_pre
 		.l1_cpus = options->l1_cpus,
 		.memory = { options->l1_mem, options->l2_mem, options->client_mem, 0 },
 		.events_file = *events_path,
+		.guest_trace = !options->no_guest_trace && !options->no_trace,
 	};
+	config->guest_events = options->guest_events;
 	config->trace = !options->no_trace;
 	return 0;
 }

@@ -11,7 +11,8 @@ struct lab_options {
 	const char *name, *out, *log_prefix, *kernel, *qemu_events;
 	int accel, nic, client;
 	uint64_t l1_mem, l2_mem, client_mem;
-	bool no_trace, dry_run, verbose;
+	bool no_trace, no_guest_trace, dry_run, verbose;
+	const char *guest_events;
 };
 
 extern const char *const lab_accels[], *const lab_nics[], *const lab_clients[];
@@ -38,7 +39,7 @@ extern const char *const lab_accels[], *const lab_nics[], *const lab_clients[];
 		       "guest kernel: a vmlinuz, or a folder with an unpacked package; found or fetched unless "       \
 		       "given"),                                                                                       \
 		HS_OPT(type, member.l1_cpus, "l1-cpus", 0, HS_OPT_U32, "N", NULL,                                      \
-		       "CPUs of L1; unless given as many as the host, under TCG 1", .max = 255),                                    \
+		       "CPUs of L1; unless given as many as the host, under TCG 1", .max = 255),                       \
 		HS_OPT(type, member.l1_mem, "l1-mem", 0, HS_OPT_SIZE, "SIZE", NULL,                                    \
 		       "memory of L1; by what its L2s need unless given", .min = LAB_SIZE_MIN, .max = LAB_SIZE_MAX),   \
 		HS_OPT(type, member.l2_mem, "l2-mem", 0, HS_OPT_SIZE, "SIZE", "160M", "memory of one L2",              \
@@ -48,7 +49,13 @@ extern const char *const lab_accels[], *const lab_nics[], *const lab_clients[];
 		HS_OPT(type, member.qemu_events, "qemu-events", 0, HS_OPT_STR, "FILE", "iommu",                        \
 		       "QEMU events of L1 to log: a file, or one of iommu, iommu-inv, iommu-ir, vfio"),                \
 		HS_OPT(type, member.no_trace, "no-trace", 0, HS_OPT_FLAG, NULL, NULL,                                  \
-		       "record neither the IOMMU log nor BPF events"),                                                 \
+		       "record neither the IOMMU log nor any event"),                                                  \
+		HS_OPT(type, member.guest_events, "guest-events", 0, HS_OPT_STR, "LIST", NULL,                         \
+		       "what every VM of the lab is recorded for during the test, with commas: tracepoints of its "    \
+		       "kernel (sched:sched_switch, net:*), events or profiles of hsbpf events (kvm); unless given "   \
+		       "KVM, interrupts and the scheduler in L1, packets and the scheduler in the others"),            \
+		HS_OPT(type, member.no_guest_trace, "no-guest-trace", 0, HS_OPT_FLAG, NULL, NULL,                      \
+		       "VMs get no trace agent and record nothing"),                                                   \
 		HS_OPT(type, member.dry_run, "dry-run", 0, HS_OPT_FLAG, NULL, NULL,                                    \
 		       "print the commands instead of doing it"),                                                      \
 		HS_OPT(type, member.verbose, "verbose", 'v', HS_OPT_FLAG, NULL, NULL, "say every step")

@@ -7,6 +7,7 @@
 #include <sys/utsname.h>
 
 #include "base/io.h"
+#include "guest/document.h"
 #include "timeline/clock_json.h"
 #include "trace/ctf_reader.h"
 
@@ -247,7 +248,8 @@ static void add_tap(json_object *machine, const struct hs_tap_counts *tap)
 
 void hs_document_add_trace(json_object *document, const struct hs_trace_counts *counts)
 {
-	json_object *host = hs_json_add_object(hs_json_add_object(document, "trace"), "host");
+	json_object *trace = hs_json_get(document, "trace");
+	json_object *host = hs_json_add_object(trace ? trace : hs_json_add_object(document, "trace"), "host");
 	json_object *events = hs_json_add_object(host, "events");
 	unsigned pairs = (unsigned)hs_json_get_u64(document, "pairs");
 	uint64_t recorded = 0, lost = 0;
@@ -390,5 +392,5 @@ void hs_document_derive(json_object *document)
 
 uint64_t hs_document_lost(json_object *document)
 {
-	return hs_json_get_u64(document, "trace.host.lost");
+	return hs_trace_document_lost(document);
 }

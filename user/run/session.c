@@ -15,6 +15,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "collector.h"
+#include "lab_guests.h"
 #include "qemulog/tail.h"
 
 struct hs_session {
@@ -24,6 +25,7 @@ struct hs_session {
 	struct hs_lab *lab;
 	struct hs_ctl *ctl;
 	struct hs_collector *collector;
+	struct hs_lab_guests *guests; /* from the test's begin */
 	struct hs_watch alarm;
 	bool alarmed, test_ran, created;
 	struct hs_workload_result results[HS_PAIRS_MAX];
@@ -140,8 +142,18 @@ int hs_session_test(struct hs_session *session)
 {
 	struct hs_workload_config workload = workload_of(session);
 
+	int err = 0;
+
+	if (session->config.lab.guest_trace)
+		err = hs_lab_guests_start(session->lab, session->rundir->trace, session->config.guest_events,
+					  &session->guests);
+	if (err)
+		return err;
 	session->test_ran = true;
-	return hs_workload_run(session->lab, &workload, session->results);
+	err = hs_workload_run(session->lab, &workload, session->results);
+	if (session->guests)
+		hs_lab_guests_stop(session->guests);
+	return err;
 }
 
 /* What the collector knows, once it has stopped. */
@@ -159,6 +171,15 @@ static void add_collected(struct hs_session *session)
 	if (log)
 		hs_document_add_log(session->document, log);
 	hs_document_add_clocks(session->document, hs_collector_clocks(session->collector), log);
+}
+
+/* After the host's own trace. A run without a test, or cut short in it, has what there is. */
+static void add_guests(struct hs_session *session)
+{
+	if (!session->guests)
+		return;
+	hs_lab_guests_add_to(session->guests, session->document);
+	hs_lab_guests_free(take(session->guests));
 }
 
 static void set_outcome(struct hs_session *session, int result)
@@ -208,6 +229,7 @@ int hs_session_finish(struct hs_session *session, int result, bool keep)
 		hs_collector_stop(session->collector);
 		add_collected(session);
 	}
+	add_guests(session);
 	hs_document_derive(session->document);
 	err = hs_json_write_file(session->rundir->document, session->document);
 	return result ? result : err;
@@ -218,6 +240,7 @@ void hs_session_free(struct hs_session *session)
 	if (!session)
 		return;
 	hs_ctl_free(session->ctl);
+	hs_lab_guests_free(session->guests);
 	hs_lab_free(session->lab);
 	hs_loop_remove(session->loop, &session->alarm);
 	hs_collector_free(session->collector);

@@ -22,13 +22,14 @@ struct hs_session_config {
 	unsigned seconds;
 	const char *iperf3_args;
 	bool trace; /* BPF and the IOMMU log */
+	const char *guest_events; /* what all machines are recorded for, NULL: by their kind; see lab.guest_trace */
 };
 
 /* Checks, creates the files, takes the lab's name. Nothing runs yet. */
 int hs_session_open(struct hs_loop *loop, const struct hs_session_config *config, struct hs_session **out);
 /* Raises the lab, with the collector from before its first process. 0, -EINTR or -errno. */
 int hs_session_raise(struct hs_session *session);
-/* Runs the test in every pair. */
+/* Lets the machines record, runs the test in every pair, lets them stop. */
 int hs_session_test(struct hs_session *session);
 /*
  * Ends the run with what hs_session_raise() and _test() returned: takes the lab down (or leaves it, keep), completes
