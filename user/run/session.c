@@ -141,16 +141,15 @@ static struct hs_workload_config workload_of(const struct hs_session *session)
 int hs_session_test(struct hs_session *session)
 {
 	struct hs_workload_config workload = workload_of(session);
-
 	int err = 0;
 
 	if (session->config.lab.guest_trace)
 		err = hs_lab_guests_start(session->lab, session->rundir->trace, session->config.guest_events,
 					  &session->guests);
-	if (err)
-		return err;
-	session->test_ran = true;
-	err = hs_workload_run(session->lab, &workload, session->results);
+	if (!err) {
+		session->test_ran = true;
+		err = hs_workload_run(session->lab, &workload, session->results);
+	}
 	if (session->guests)
 		hs_lab_guests_stop(session->guests);
 	return err;
