@@ -147,6 +147,21 @@ check "its end is a snapshot too" test -s "$work/flight/snapshot-3/record.json"
 fails "a flight that has ended takes no snapshot" 1 "does not run any more" "$hsbpf" snapshot "$work/flight"
 fails "a recording takes no snapshot" 1 "is not a flight" "$hsbpf" snapshot "$work/all"
 
+# A VM ends and another one begins between two looks.
+vm 0 1000
+"$hsbpf" record --flight --trigger vm-end -e kvm_pio -o "$work/ends" >"$work/out" 2>"$work/err" &
+recorder=$!
+knows_vm() { "$hsbpf" snapshot "$work/ends" && jq -e --argjson pid "${vms[0]}" '.vms | any(.tgid == $pid)' "$work/ends/record.json"; }
+until_true 10 knows_vm
+kill -STOP $recorder
+go 0
+vm 1 1000
+kill -CONT $recorder
+check "a VM's end is a trigger, whatever begins meanwhile" \
+	until_true 10 grep -rq --include=record.json '"a VM ended"' "$work/ends"
+go 1
+end INT
+
 # Filters.
 fails "a list of CPUs that is none" 2 "is not a list" "$hsbpf" record --cpu 0-x -o "$work/none"
 fails "an exit reason that is none" 2 "is no exit reason" "$hsbpf" record --exit-reason HLT,nosuch -o "$work/none"

@@ -27,6 +27,7 @@ struct hs_vm {
 	char name[HS_VM_NAME_BYTES]; /* QEMU's -name (libvirt: the domain), else the program's name */
 	struct hs_vcpu *vcpus;
 	size_t vcpu_nr;
+	bool has_ended; /* kept by who follows VMs */
 };
 
 /* Starts as zeros. */

@@ -51,7 +51,6 @@ struct hs_recorder {
 	unsigned int snapshot_nr;
 	uint64_t snapshots_lost; /* events that belonged into a snapshot and could not be written */
 	uint64_t trigger_ns;	 /* of the last snapshot that a trigger made */
-	size_t alive_nr;	 /* VMs, a second ago */
 };
 
 /* ---- the folder ---- */
@@ -328,12 +327,20 @@ static void sample_clocks(struct hs_recorder *recorder)
 	hs_clock_list_append(&recorder->clocks, &sample);
 }
 
-static size_t count_alive(const struct hs_recorder *recorder)
+/* How many run; *ended_nr is how many have ended since the last call. */
+static size_t count_alive(struct hs_recorder *recorder, size_t *ended_nr)
 {
 	size_t alive_nr = 0;
 
-	for (size_t i = 0; i < recorder->vms.vm_nr; i++)
-		alive_nr += !kill(recorder->vms.vms[i].tgid, 0);
+	*ended_nr = 0;
+	for (size_t i = 0; i < recorder->vms.vm_nr; i++) {
+		struct hs_vm *vm = &recorder->vms.vms[i];
+		bool is_alive = !kill(vm->tgid, 0);
+
+		alive_nr += is_alive;
+		*ended_nr += !is_alive && !vm->has_ended;
+		vm->has_ended = !is_alive;
+	}
 	return alive_nr;
 }
 
@@ -416,11 +423,10 @@ static int catch_usr1(struct hs_recorder *recorder)
 /* Selected VMs: their new vCPUs, and the end with the last of them. */
 static void follow_vms(struct hs_recorder *recorder)
 {
-	size_t alive_nr = count_alive(recorder);
+	size_t ended_nr, alive_nr = count_alive(recorder, &ended_nr);
 
-	if (recorder->config.trigger_vm_end && alive_nr < recorder->alive_nr)
+	if (recorder->config.trigger_vm_end && ended_nr)
 		snapshot_by_trigger(recorder, "a VM ended");
-	recorder->alive_nr = alive_nr;
 	if (!recorder->config.vms.count)
 		return;
 	hs_vms_refresh(&recorder->vms);
