@@ -292,15 +292,6 @@ int hs_capture_watch_process(struct hs_capture *capture, pid_t tgid)
 	return 0;
 }
 
-int hs_capture_unwatch_process(struct hs_capture *capture, pid_t tgid)
-{
-	uint32_t key = tgid;
-
-	if (bpf_map_delete_elem(bpf_map__fd(hs_probes_bpf(capture->probes)->maps.tgids), &key) && errno != ENOENT)
-		return hs_fail(-errno, "cannot stop watching process %d:", tgid);
-	return 0;
-}
-
 static int taps_fd(const struct hs_capture *capture)
 {
 	return bpf_map__fd(hs_probes_bpf(capture->probes)->maps.taps);

@@ -49,8 +49,6 @@ int hs_capture_open(const struct hs_capture_config *config, struct hs_capture **
 
 /* KVM events of that process (its number in the first PID namespace) from now on. 0 or -errno (said). */
 int hs_capture_watch_process(struct hs_capture *capture, pid_t tgid);
-/* No more of it. A process that is not watched is fine. */
-int hs_capture_unwatch_process(struct hs_capture *capture, pid_t tgid);
 
 /*
  * Packets on that interface from now on, one that is watched already is fine; netns_inum is the st_ino of its
