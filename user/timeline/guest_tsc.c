@@ -110,7 +110,7 @@ uint64_t hs_guest_tsc_to_host(const struct hs_guest_tsc *tsc, uint64_t guest_tsc
 {
 	uint64_t scaled_near = (uint64_t)((unsigned __int128)near * tsc->ratio >> tsc->ratio_bits);
 	int64_t ahead = (int64_t)(guest_tsc - tsc->offset - scaled_near);
-	__int128 host_ahead = ((__int128)ahead << tsc->ratio_bits) / tsc->ratio;
+	__int128 host_ahead = ahead * ((__int128)1 << tsc->ratio_bits) / tsc->ratio;
 
 	return near + (uint64_t)host_ahead;
 }
