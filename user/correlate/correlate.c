@@ -169,7 +169,6 @@ static int open_guest(struct walk *walk, const char *folder, json_object *docume
 	for (unsigned int i = 0; i < HS_PAIRS_MAX; i++) {
 		struct hs_correlate_tenant *tenant = &walk->result->tenants[i];
 
-		tenant->has_l1 |= guest->kind == MACHINE_L1;
 		tenant->has.has_l2 |= guest->kind == MACHINE_L2 && guest->tenant == i;
 		tenant->has.has_client |= guest->kind == MACHINE_CLIENT && guest->tenant == i;
 		tenant->has.l2_tells_arrivals |= tells && guest->kind == MACHINE_L2 && guest->tenant == i;
@@ -335,28 +334,25 @@ static int advance_guest(struct guest *guest)
 	return result < 0 ? result : 0;
 }
 
+static void deliver_interrupt(struct walk *walk, const struct hs_guest_record *record)
+{
+	for (unsigned int i = 0; i < walk->result->tenant_nr; i++)
+		if (*walk->tenants[i].pci && strstr(record->name, walk->tenants[i].pci) && walk->tenants[i].lane)
+			hs_lane_interrupt(walk->tenants[i].lane, record->sight.time_ns);
+}
+
 static void deliver_l1(struct walk *walk, const struct hs_guest_record *record)
 {
-	uint64_t time_ns = record->sight.time_ns;
-	struct hs_lane *lane;
+	struct hs_lane *lane = lane_of(walk, (unsigned int)hs_owners_tenant(&walk->owners, record->tid));
 
-	if (record->kind == HS_GUEST_RECORD_INTERRUPT) {
-		for (unsigned int i = 0; i < walk->result->tenant_nr; i++) {
-			if (!*walk->tenants[i].pci || !strstr(record->name, walk->tenants[i].pci))
-				continue;
-			hs_owners_interrupt(&walk->owners, i, time_ns);
-			if (walk->tenants[i].lane)
-				hs_lane_interrupt(walk->tenants[i].lane, time_ns);
-		}
-		return;
-	}
-	if (record->kind == HS_GUEST_RECORD_ENTRY)
-		hs_owners_entry(&walk->owners, record->tgid, time_ns);
-	lane = lane_of(walk, (unsigned int)hs_owners_tenant(&walk->owners, record->tgid));
-	if (lane && record->kind == HS_GUEST_RECORD_ENTRY)
-		hs_lane_entry(lane, time_ns);
-	else if (lane)
-		hs_lane_exit(lane, time_ns);
+	if (record->kind == HS_GUEST_RECORD_INTERRUPT)
+		deliver_interrupt(walk, record);
+	else if (record->kind == HS_GUEST_RECORD_THREAD)
+		hs_owners_name(&walk->owners, record->tid, record->name);
+	else if (lane && record->kind == HS_GUEST_RECORD_ENTRY)
+		hs_lane_entry(lane, record->sight.time_ns);
+	else if (lane && record->kind == HS_GUEST_RECORD_EXIT)
+		hs_lane_exit(lane, record->sight.time_ns);
 }
 
 static int deliver_guest(struct walk *walk, struct guest *guest)
@@ -365,8 +361,7 @@ static int deliver_guest(struct walk *walk, struct guest *guest)
 	int err = 0;
 
 	if (guest->kind == MACHINE_L1) {
-		if (guest->record.kind != HS_GUEST_RECORD_NET)
-			deliver_l1(walk, &guest->record);
+		deliver_l1(walk, &guest->record);
 	} else if (lane && guest->record.kind == HS_GUEST_RECORD_NET) {
 		err = hs_lane_guest(lane, guest->kind == MACHINE_L2, &guest->record.net);
 	}

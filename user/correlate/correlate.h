@@ -21,7 +21,6 @@ struct hs_correlate_machine {
 struct hs_correlate_tenant {
 	bool is_there;
 	struct hs_lane_config has; /* what the run tells of it; only the flags */
-	bool has_l1;
 	struct hs_lane_counts counts;
 	uint64_t unparsed_lines; /* of the log */
 };

@@ -12,12 +12,12 @@
 #include "trace/ctf_events.h"
 #include "trace/ctf_reader.h"
 
-enum use { USE_NONE, USE_QUEUE, USE_XMIT, USE_ARRIVE, USE_STACK, USE_INTERRUPT, USE_ENTRY, USE_EXIT };
+enum use { USE_NONE, USE_QUEUE, USE_XMIT, USE_ARRIVE, USE_STACK, USE_INTERRUPT, USE_ENTRY, USE_EXIT, USE_SWITCH };
 
 /* What an event is used for, and where its fields are. */
 struct kind {
 	enum use use;
-	const struct hs_field *skb, *len, *name, *gso_segs, *tgid;
+	const struct hs_field *skb, *len, *name, *gso_segs, *pid;
 };
 
 struct hs_guest_source {
@@ -53,6 +53,7 @@ static struct kind kind_of(const struct hs_event *event)
 		{ "irq_handler_entry", USE_INTERRUPT, true },
 		{ "kvm_entry", USE_ENTRY, false },
 		{ "kvm_exit", USE_EXIT, false },
+		{ "sched_switch", USE_SWITCH, true },
 	};
 	struct kind kind = { .use = USE_NONE };
 
@@ -63,10 +64,13 @@ static struct kind kind_of(const struct hs_event *event)
 	kind.len = find_field(event, "len", true);
 	kind.name = find_field(event, "name", false);
 	kind.gso_segs = find_field(event, "gso_segs", true);
-	kind.tgid = find_field(event, "tgid", true);
+	if (kind.use == USE_SWITCH) {
+		kind.name = find_field(event, "next_comm", false);
+		kind.pid = find_field(event, "next_pid", true);
+	}
 	if (kind.use >= USE_QUEUE && kind.use <= USE_STACK && (!kind.skb || !kind.len || !kind.name))
 		kind.use = USE_NONE;
-	if (kind.use == USE_INTERRUPT && !kind.name)
+	if ((kind.use == USE_INTERRUPT && !kind.name) || (kind.use == USE_SWITCH && (!kind.name || !kind.pid)))
 		kind.use = USE_NONE;
 	return kind;
 }
@@ -138,7 +142,11 @@ static bool fill(const struct kind *kind, const struct hs_ctf_record *record, st
 	case USE_ENTRY:
 	case USE_EXIT:
 		out->kind = kind->use == USE_ENTRY ? HS_GUEST_RECORD_ENTRY : HS_GUEST_RECORD_EXIT;
-		out->tgid = kind->tgid ? (uint32_t)hs_field_value(kind->tgid, bytes) : 0;
+		out->tid = record->header->tid;
+		return true;
+	case USE_SWITCH:
+		out->kind = HS_GUEST_RECORD_THREAD;
+		out->tid = (uint32_t)hs_field_value(kind->pid, bytes);
 		return true;
 	default:
 		break;

@@ -14,16 +14,17 @@ struct hs_guest_source;
 enum hs_guest_record_kind {
 	HS_GUEST_RECORD_NET,	   /* in `net` */
 	HS_GUEST_RECORD_INTERRUPT, /* in `name` */
-	HS_GUEST_RECORD_ENTRY,	   /* of a VM of the guest, in `tgid` */
+	HS_GUEST_RECORD_ENTRY,	   /* of a VM of the guest, by its thread `tid` */
 	HS_GUEST_RECORD_EXIT,
+	HS_GUEST_RECORD_THREAD, /* thread `tid` is called `name` */
 };
 
 struct hs_guest_record {
 	enum hs_guest_record_kind kind;
 	struct hs_sight sight;
 	struct hs_lane_guest_event net;
-	char name[64]; /* of the interrupt's owner: "vfio-intx(0000:00:04.0)" */
-	uint32_t tgid;
+	char name[64]; /* of an interrupt its owner: "vfio-intx(0000:00:04.0)" */
+	uint32_t tid;
 };
 
 /*

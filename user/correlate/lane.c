@@ -24,6 +24,7 @@
 #define FORWARD_UNKNOWN_NS 1000000ull /* the same, of packets that nothing tells from others */
 #define FORWARD_MAX 64
 #define SENDS_MAX 1024
+#define REFUSED_MAX 256 /* newest packets among which the refused one is */
 
 struct guest {
 	struct hs_recent queued, arrivals;
@@ -67,6 +68,7 @@ static struct hs_packet *new_packet(struct hs_lane *lane, const struct hs_event_
 	packet->is_multicast = hs_identity_is_multicast(&packet->identity);
 	packet->fate = HS_FATE_NO_DMA;
 	packet->sights[HS_LAYER_TAP].time_ns = header->ts;
+	packet->before = lane->last;
 	if (lane->last)
 		lane->last->next = packet;
 	else
@@ -138,7 +140,9 @@ static void give_out_settled(struct hs_lane *lane)
 		struct hs_packet *packet = lane->first;
 
 		lane->first = packet->next;
-		if (!lane->first)
+		if (lane->first)
+			lane->first->before = NULL;
+		else
 			lane->last = NULL;
 		give_out(lane, packet);
 		free_packet(packet);
@@ -438,18 +442,18 @@ bool hs_lane_tap(struct hs_lane *lane, const struct hs_event_header *header, boo
 
 void hs_lane_refused(struct hs_lane *lane, const struct hs_event_net_dev_xmit *record)
 {
-	struct hs_packet *refused = NULL;
+	struct hs_packet *packet = lane->last, *refused = NULL;
 
 	if (record->role != HS_ROLE_L2)
 		return;
-	for (struct hs_packet *packet = lane->first; packet; packet = packet->next)
+	for (unsigned int i = 0; i < REFUSED_MAX && packet && !refused; i++, packet = packet->before)
 		if (packet->direction == HS_TO_L2 && packet->tid == record->header.tid &&
-		    packet->ifindex == record->ifindex && packet->fate == HS_FATE_NO_DMA && packet->hold_nr)
+		    packet->ifindex == record->ifindex && packet->fate == HS_FATE_NO_DMA)
 			refused = packet;
 	if (!refused)
 		return;
 	refused->fate = HS_FATE_REFUSED;
-	if (lane->config.has_dma) {
+	if (lane->config.has_dma && refused->hold_nr) {
 		hs_order_withdraw(lane->dma, refused);
 		refused->hold_nr--;
 	}

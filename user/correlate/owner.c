@@ -1,53 +1,35 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Votes on which tenant a VM in L1 belongs to. Called by the correlator for L1's interrupts and entries. */
-#include <stddef.h>
+/* Remembers which tenant L1's threads work for. Called by the correlator for L1's events. */
+#include <stdlib.h>
+#include <string.h>
 
 #include "correlate/owner.h"
 
-#define WAIT_NS 1000000 /* an entry later than that has another reason */
-
-static struct hs_owner *find_vm(struct hs_owners *owners, uint32_t tgid)
+void hs_owners_name(struct hs_owners *owners, uint32_t tid, const char *name)
 {
-	for (unsigned int i = 0; i < owners->vm_nr; i++)
-		if (owners->vms[i].tgid == tgid)
-			return &owners->vms[i];
-	if (owners->vm_nr == HS_OWNER_VMS_MAX)
-		return NULL;
-	owners->vms[owners->vm_nr] = (struct hs_owner){ .tgid = tgid };
-	return &owners->vms[owners->vm_nr++];
-}
+	uint32_t place = tid % HS_OWNER_THREADS;
+	unsigned long tenant;
+	char *end;
 
-void hs_owners_interrupt(struct hs_owners *owners, unsigned int tenant, uint64_t time_ns)
-{
-	owners->waiting_ns[tenant] = time_ns;
-}
-
-void hs_owners_entry(struct hs_owners *owners, uint32_t tgid, uint64_t time_ns)
-{
-	struct hs_owner *vm = find_vm(owners, tgid);
-
-	for (unsigned int i = 0; vm && i < owners->tenant_nr; i++) {
-		if (!owners->waiting_ns[i])
-			continue;
-		vm->votes[i] += time_ns <= owners->waiting_ns[i] + WAIT_NS;
-		owners->waiting_ns[i] = 0;
+	if (!tid)
+		return;
+	if (!strncmp(name, "l2-", 3) && name[3]) {
+		tenant = strtoul(name + 3, &end, 10);
+		if (!*end && tenant < owners->tenant_nr) {
+			owners->threads[place].tid = tid;
+			owners->threads[place].tenant = (uint32_t)tenant;
+			return;
+		}
 	}
+	if (owners->threads[place].tid == tid)
+		owners->threads[place].tid = 0;
 }
 
-int hs_owners_tenant(const struct hs_owners *owners, uint32_t tgid)
+int hs_owners_tenant(const struct hs_owners *owners, uint32_t tid)
 {
-	int best = -1;
+	uint32_t place = tid % HS_OWNER_THREADS;
 
 	if (owners->tenant_nr == 1)
 		return 0;
-	for (unsigned int i = 0; i < owners->vm_nr; i++) {
-		const struct hs_owner *vm = &owners->vms[i];
-
-		if (vm->tgid != tgid)
-			continue;
-		for (unsigned int j = 0; j < owners->tenant_nr; j++)
-			if (vm->votes[j] && (best < 0 || vm->votes[j] > vm->votes[best]))
-				best = (int)j;
-	}
-	return best;
+	return tid && owners->threads[place].tid == tid ? (int)owners->threads[place].tenant : -1;
 }

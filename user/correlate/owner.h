@@ -1,32 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Whose VM is it? L1's events name the process of a VM, its NICs' interrupts name the tenant. The VM that is entered
- * first after a tenant's interrupt is most often that tenant's: the majority decides. With one tenant there is nothing
- * to decide. Plain data, starts as zeros; one thread.
+ * Whose thread is it? L1 runs the L2 of tenant N as a process whose threads are called l2-N, which L1's scheduler
+ * events tell. Plain data, starts as zeros; one thread.
  */
 #ifndef HS_CORRELATE_OWNER_H
 #define HS_CORRELATE_OWNER_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
-#define HS_OWNER_VMS_MAX 64
-#define HS_OWNER_TENANTS_MAX 24
+#define HS_OWNER_THREADS 4096 /* that are remembered; the newest of two that share a place */
 
 struct hs_owners {
-	unsigned int tenant_nr; /* of the run; set by whoever has it */
-	struct hs_owner {
-		uint32_t tgid;
-		uint64_t votes[HS_OWNER_TENANTS_MAX];
-	} vms[HS_OWNER_VMS_MAX];
-	unsigned int vm_nr;
-	uint64_t waiting_ns[HS_OWNER_TENANTS_MAX]; /* interrupts without an entry yet; 0: none */
+	unsigned int tenant_nr; /* of the run; set by whoever has it. Of one everything is his */
+	struct {
+		uint32_t tid;
+		uint32_t tenant;
+	} threads[HS_OWNER_THREADS]; /* by tid */
 };
 
-void hs_owners_interrupt(struct hs_owners *owners, unsigned int tenant, uint64_t time_ns);
-void hs_owners_entry(struct hs_owners *owners, uint32_t tgid, uint64_t time_ns);
+/* The thread `tid` is called `name`; a name of another kind says that it is nobody's. */
+void hs_owners_name(struct hs_owners *owners, uint32_t tid, const char *name);
 
-/* -1: not known (yet). */
-int hs_owners_tenant(const struct hs_owners *owners, uint32_t tgid);
+/* -1: not known. */
+int hs_owners_tenant(const struct hs_owners *owners, uint32_t tid);
 
 #endif

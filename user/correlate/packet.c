@@ -77,8 +77,8 @@ bool hs_identity_is_multicast(const struct hs_identity *identity)
 
 uint32_t hs_identity_payload(const struct hs_identity *identity)
 {
-	uint32_t headers = ETH_HLEN + (identity->protocol == ETH_P_IP ? IPV4_HLEN : IPV6_HLEN) +
-			   (identity->tcp_flags >> 12) * 4;
+	uint32_t headers =
+		ETH_HLEN + (identity->protocol == ETH_P_IP ? IPV4_HLEN : IPV6_HLEN) + (identity->tcp_flags >> 12) * 4;
 
 	return identity->ip_proto == IPPROTO_TCP && identity->len > headers ? identity->len - headers : 0;
 }

@@ -74,7 +74,7 @@ struct hs_packet {
 	/* The lane's. */
 	unsigned int hold_nr; /* joins that are not decided */
 	struct hs_seen *sender, *receiver;
-	struct hs_packet *next;
+	struct hs_packet *next, *before;
 };
 
 /* From net_dev_start_xmit or netif_receive_skb of ours: they have the same fields. */

@@ -115,7 +115,7 @@ static void print_tally(const struct hs_correlate_report *report, unsigned int t
 			share(tally->events[HS_QEMULOG_PAGE_UPDATE],
 			      tally->events[HS_QEMULOG_PAGE_UPDATE] + tally->events[HS_QEMULOG_PAGE_HIT]));
 	}
-	if (tally->exit_packet_nr && report->result->tenants[tenant].has_l1)
+	if (tally->exit_packet_nr && report->result->tenants[tenant].counts.exit_nr)
 		fprintf(out, "  exits of the L2 while a packet was between host and L2: %.2f per packet\n",
 			ratio(tally->exit_nr, tally->exit_packet_nr));
 	fill_hops(&sheet, tally, direction);
@@ -198,7 +198,8 @@ static void add_counts(json_object *object, const char *key, const char *const *
 		hs_json_add_u64(member, names[i], counts[i]);
 }
 
-static void tally_to_json(const struct hs_tally *tally, enum hs_direction direction, json_object *object)
+static void tally_to_json(const struct hs_tally *tally, enum hs_direction direction, bool has_exits,
+			  json_object *object)
 {
 	scoped(hs_sheet) struct hs_sheet sheet = HS_SHEET(hop_columns);
 	uint64_t joined = tally->fates[HS_FATE_JOINED];
@@ -217,7 +218,7 @@ static void tally_to_json(const struct hs_tally *tally, enum hs_direction direct
 	events = hs_json_add_object(object, "events");
 	for (int i = 0; i < HS_QEMULOG_OTHER; i++)
 		hs_json_add_u64(events, hs_qemulog_event_name((enum hs_qemulog_event)i), tally->events[i]);
-	if (tally->exit_packet_nr)
+	if (tally->exit_packet_nr && has_exits)
 		hs_json_add_double(object, "exits_per_packet", ratio(tally->exit_nr, tally->exit_packet_nr), 3);
 	fill_hops(&sheet, tally, direction);
 	hs_sheet_to_json(&sheet, object, "hops");
@@ -239,7 +240,8 @@ static void tenant_to_json(const struct hs_correlate_report *report, unsigned in
 	hs_json_add_u64(object, "exits", about->counts.exit_nr);
 	directions = hs_json_add_array(object, "directions");
 	for (int i = 0; i < HS_DIRECTION_NR; i++)
-		tally_to_json(&report->tallies[tenant][i], (enum hs_direction)i, hs_json_append_object(directions));
+		tally_to_json(&report->tallies[tenant][i], (enum hs_direction)i, about->counts.exit_nr > 0,
+			      hs_json_append_object(directions));
 }
 
 json_object *hs_correlate_to_json(const struct hs_correlate_report *report)
