@@ -128,10 +128,13 @@ static uint64_t ns_of(const struct hs_tsc_clock *clock, uint64_t tsc)
 
 int hs_tsc_clock_open(const struct hs_clock_list *samples, struct hs_tsc_clock *out)
 {
-	const struct hs_clock_sample *first = samples->samples, *last = first + samples->sample_nr - 1;
+	const struct hs_clock_sample *first = samples->samples, *last;
 	struct hs_tsc_clock clock = { 0 };
 
-	if (samples->sample_nr < 2 || last->tsc <= first->tsc)
+	if (samples->sample_nr < 2)
+		return -ENODATA;
+	last = first + samples->sample_nr - 1;
+	if (last->tsc <= first->tsc)
 		return -ENODATA;
 	clock.first_tsc = first->tsc;
 	clock.first_ns = (int64_t)first->boot_ns;
