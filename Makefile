@@ -191,8 +191,8 @@ $(B)/prefix: FORCE
 	$(Q)mkdir -p $(B)
 	$(Q)echo '$(PREFIX)' | cmp -s - $@ || echo '$(PREFIX)' > $@
 .PHONY: FORCE
-$(B)/orchestrate/images.o $(B)/user/cmd/lab_options.o: CPPFLAGS += -DHS_LIBEXECDIR='"$(LIBEXEC)"' -DHS_DATADIR='"$(DATA)"'
-$(B)/orchestrate/images.o $(B)/user/cmd/lab_options.o: $(B)/prefix
+$(B)/orchestrate/images.o $(B)/user/base/datadir.o: CPPFLAGS += -DHS_LIBEXECDIR='"$(LIBEXEC)"' -DHS_DATADIR='"$(DATA)"'
+$(B)/orchestrate/images.o $(B)/user/base/datadir.o: $(B)/prefix
 
 .PHONY: install uninstall
 install: all ## install below PREFIX (/usr/local), staged in DESTDIR
@@ -203,7 +203,7 @@ install: all ## install below PREFIX (/usr/local), staged in DESTDIR
 	sed 's|@BINDIR@|$(PREFIX)/bin|' data/hsbpf-agent.service > $(DESTDIR)$(UNITS)/hsbpf-agent.service
 	install -D -m 755 $(B)/hsbpf-migtools $(DESTDIR)$(LIBEXEC)/hsbpf-migtools
 	install -d $(DESTDIR)$(DATA) $(DESTDIR)$(MAN) $(DESTDIR)$(PREFIX)/share/bash-completion/completions
-	install -m 644 trace_events/*.events user/schema/*.json $(DESTDIR)$(DATA)
+	install -m 644 trace_events/*.events user/schema/*.json data/plans/*.plan $(DESTDIR)$(DATA)
 	$(Q)$(B)/hsbpf gen man > $(DESTDIR)$(MAN)/hsbpf.1
 	$(Q)$(B)/hsbpf gen verbs | while read -r verb; do \
 		$(B)/hsbpf gen man "$$verb" > "$(DESTDIR)$(MAN)/hsbpf-$$(echo "$$verb" | tr ' ' -).1"; done

@@ -87,14 +87,11 @@ static int add_userland(struct hs_initramfs *ramfs)
 }
 
 /* agent: the trace agent, NULL for none. */
-static int make_initramfs(const char *path, const char *init, const char *agent, const struct hs_guest_kernel *kernel,
-			  const char *const *modules, bool with_userland)
+static int add_basics(struct hs_initramfs *ramfs, const char *init, const char *agent,
+		      const struct hs_guest_kernel *kernel, const char *const *modules)
 {
-	scoped(initramfs) struct hs_initramfs *ramfs = NULL;
-	int err = hs_initramfs_open(path, &ramfs);
+	int err = hs_initramfs_add_file(ramfs, "/init", init, 0755);
 
-	if (!err)
-		err = hs_initramfs_add_file(ramfs, "/init", init, 0755);
 	if (!err && agent)
 		err = hs_initramfs_add_file(ramfs, "/" HS_TRACE_AGENT, agent, 0755);
 	if (!err)
@@ -103,10 +100,33 @@ static int make_initramfs(const char *path, const char *init, const char *agent,
 		err = hs_initramfs_add_node(ramfs, "/dev/console", 0600, 5, 1);
 	if (!err)
 		err = hs_initramfs_add_dir(ramfs, "/tmp", 0755);
+	return err ? err : hs_initramfs_add_modules(ramfs, kernel->modules_dir, kernel->release, modules);
+}
+
+static int make_initramfs(const char *path, const char *init, const char *agent, const struct hs_guest_kernel *kernel,
+			  const char *const *modules, bool with_userland)
+{
+	scoped(initramfs) struct hs_initramfs *ramfs = NULL;
+	int err = hs_initramfs_open(path, &ramfs);
+
 	if (!err)
-		err = hs_initramfs_add_modules(ramfs, kernel->modules_dir, kernel->release, modules);
+		err = add_basics(ramfs, init, agent, kernel, modules);
 	if (!err && with_userland)
 		err = add_userland(ramfs);
+	return err ? err : hs_initramfs_close(ramfs);
+}
+
+static int make_migrating_initramfs(const char *path, const struct hs_guest_kernel *kernel)
+{
+	scoped(mem) char *init = hs_images_find_program("hsbpf-init");
+	scoped(mem) char *tools = hs_images_find_program("hsbpf-migtools");
+	scoped(initramfs) struct hs_initramfs *ramfs = NULL;
+	int err = init && tools ? hs_initramfs_open(path, &ramfs) : -ENOENT;
+
+	if (!err)
+		err = add_basics(ramfs, init, NULL, kernel, client_modules);
+	if (!err)
+		err = hs_initramfs_add_file(ramfs, HS_IMAGES_MIGTOOLS, tools, 0755);
 	return err ? err : hs_initramfs_close(ramfs);
 }
 
@@ -166,6 +186,14 @@ static const char *const *needed_modules(void)
 	return needed;
 }
 
+static int copy_kernel_names(struct hs_images *images, const struct hs_guest_kernel *kernel)
+{
+	images->kernel = strdup(kernel->image);
+	images->release = strdup(kernel->release);
+	images->cache_dir = strdup(hs_cache_dir(NULL));
+	return images->kernel && images->release && images->cache_dir ? 0 : -ENOMEM;
+}
+
 int hs_images_make(const char *kernel_path, const char *dir, bool with_tracer, struct hs_images **out)
 {
 	scoped(hs_images) struct hs_images *images = calloc(1, sizeof(*images));
@@ -175,14 +203,28 @@ int hs_images_make(const char *kernel_path, const char *dir, bool with_tracer, s
 
 	if (!err)
 		err = name_files(images, dir);
-	if (err)
-		return err;
-	images->kernel = strdup(kernel->image);
-	images->release = strdup(kernel->release);
-	images->cache_dir = strdup(hs_cache_dir(NULL));
-	if (!images->kernel || !images->release || !images->cache_dir)
-		return -ENOMEM;
-	err = make_all(images, kernel, with_tracer);
+	if (!err)
+		err = copy_kernel_names(images, kernel);
+	if (!err)
+		err = make_all(images, kernel, with_tracer);
+	if (!err)
+		*out = take(images);
+	return err;
+}
+
+int hs_images_make_migrating(const char *kernel_path, const char *dir, struct hs_images **out)
+{
+	scoped(hs_images) struct hs_images *images = calloc(1, sizeof(*images));
+	scoped(guest_kernel) struct hs_guest_kernel *kernel = NULL;
+	struct hs_guest_kernel_config config = { .kernel = kernel_path, .needed = client_modules };
+	int err = images ? hs_guest_kernel_find(&config, &kernel) : -ENOMEM;
+
+	if (!err) {
+		images->client = hs_format("%s/guest.cpio", dir);
+		err = images->client ? copy_kernel_names(images, kernel) : -ENOMEM;
+	}
+	if (!err)
+		err = make_migrating_initramfs(images->client, kernel);
 	if (!err)
 		*out = take(images);
 	return err;

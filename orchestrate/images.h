@@ -17,6 +17,9 @@ struct hs_images {
 
 /* kernel: --kernel or NULL; dir: the lab's folder; with_tracer: guests get the trace agent. Message on failure. */
 int hs_images_make(const char *kernel, const char *dir, bool with_tracer, struct hs_images **out);
+/* The same for guests that migrate: only `client` is made, with the tools for migrations in HS_IMAGES_MIGTOOLS. */
+#define HS_IMAGES_MIGTOOLS "/sbin/hsbpf-migtools"
+int hs_images_make_migrating(const char *kernel, const char *dir, struct hs_images **out);
 void hs_images_free(struct hs_images *images);
 HS_SCOPED(hs_images, struct hs_images *, hs_images_free)
 

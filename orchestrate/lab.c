@@ -225,13 +225,10 @@ static int check_capabilities(void)
 				    net ? "" : "CAP_NET_ADMIN", net || sys ? "" : " and ", sys ? "" : "CAP_SYS_ADMIN");
 }
 
-static int check_needs(const struct hs_lab *lab)
+int hs_lab_check_host(uint64_t need_bytes)
 {
-	int err;
+	int err = check_capabilities();
 
-	if (lab->config.dry_run)
-		return 0;
-	err = check_capabilities();
 	if (err)
 		return err;
 	if (access("/dev/net/tun", R_OK | W_OK) < 0)
@@ -241,7 +238,7 @@ static int check_needs(const struct hs_lab *lab)
 			       strerror(errno));
 	if (!hs_proc_finds(HS_QEMU))
 		return hs_fail(-ENOENT, "there is no " HS_QEMU " in PATH: install the package qemu-system-x86");
-	return hs_lab_check_memory(lab->memory.total_bytes);
+	return hs_lab_check_memory(need_bytes);
 }
 
 static int init_machines(struct hs_lab *lab)
@@ -288,8 +285,8 @@ int hs_lab_open(struct hs_loop *loop, const struct hs_lab_config *config, struct
 	lab->memory = config->memory;
 	hs_memory_plan(&lab->memory, config->pairs, !config->client_netns);
 	err = hs_lab_name_check(config->name);
-	if (!err)
-		err = check_needs(lab);
+	if (!err && !config->dry_run)
+		err = hs_lab_check_host(lab->memory.total_bytes);
 	if (!err && !config->dry_run)
 		err = hs_labdir_open(config->name, &lab->dir);
 	if (!err)

@@ -117,5 +117,7 @@ void hs_lab_phase_end(struct hs_lab *lab, enum hs_phase phase);
 
 /* Checks that can be made without raising anything; each tells what is missing. need 0: N's plan. */
 int hs_lab_check_memory(uint64_t need_bytes);
+/* Privileges, /dev/net/tun, QEMU and memory. */
+int hs_lab_check_host(uint64_t need_bytes);
 
 #endif

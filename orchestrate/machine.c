@@ -28,8 +28,13 @@
 void hs_machine_init(struct hs_machine *machine, struct hs_loop *loop, const char *name, enum hs_machine_kind kind,
 		     const struct hs_machine_ops *ops, void *ctx)
 {
-	*machine = (struct hs_machine){ .kind = kind, .loop = loop, .ops = ops, .ctx = ctx, .console_fd = -1,
-					.exit_watch = HS_WATCH_NONE, .agent_listener = HS_WATCH_NONE,
+	*machine = (struct hs_machine){ .kind = kind,
+					.loop = loop,
+					.ops = ops,
+					.ctx = ctx,
+					.console_fd = -1,
+					.exit_watch = HS_WATCH_NONE,
+					.agent_listener = HS_WATCH_NONE,
 					.qmp_listener = HS_WATCH_NONE };
 	snprintf(machine->name, sizeof(machine->name), "%s", name);
 }
@@ -102,7 +107,7 @@ static void on_agent_connect(void *ctx, uint32_t events)
 		close(fd);
 }
 
-static void on_qmp_event(void *ctx, const char *name, json_object *data)
+static void on_qmp_event(void *ctx, const char *name, json_object *data, uint64_t realtime_us)
 {
 	struct hs_machine *machine = ctx;
 	json_object *version = hs_json_get(data, "version.qemu");
@@ -115,6 +120,8 @@ static void on_qmp_event(void *ctx, const char *name, json_object *data)
 		snprintf(machine->qemu_version, sizeof(machine->qemu_version), "%u.%u.%u",
 			 (unsigned)hs_json_get_u64(version, "major"), (unsigned)hs_json_get_u64(version, "minor"),
 			 (unsigned)hs_json_get_u64(version, "micro"));
+	if (machine->ops->on_qmp)
+		machine->ops->on_qmp(machine->ctx, machine, name, data, realtime_us);
 }
 
 static void on_qmp_connect(void *ctx, uint32_t events)

@@ -21,6 +21,9 @@ struct hs_machine_ops {
 	void (*on_frame)(void *ctx, struct hs_machine *machine, const struct hs_frame *frame, const char *payload);
 	/* The process has ended and was reaped. */
 	void (*on_exit)(void *ctx, struct hs_machine *machine, int wait_status);
+	/* A QMP event, see qmp.h; may be NULL. */
+	void (*on_qmp)(void *ctx, struct hs_machine *machine, const char *name, json_object *data,
+		       uint64_t realtime_us);
 };
 
 struct hs_machine {
@@ -42,8 +45,8 @@ struct hs_machine {
 	enum hs_state state;
 	char state_text[160];
 	unsigned restarts;
-	char shutdown_reason[32];	     /* QMP: "guest-panic", "guest-reset", ... */
-	char qemu_version[32];		     /* "7.2.22", "" before QEMU has said so and for L2s */
+	char shutdown_reason[32];	/* QMP: "guest-panic", "guest-reset", ... */
+	char qemu_version[32];		/* "7.2.22", "" before QEMU has said so and for L2s */
 	uint64_t state_ns[HS_STATE_NR]; /* BOOTTIME at which each state was first reached; 0: not */
 };
 

@@ -10,14 +10,15 @@
 #include <stdint.h>
 
 #include "base/scoped.h"
+#include "netns.h"
 #include "topology.h"
 
 struct hs_net;
 
 struct hs_net_config {
-	const char *lab;    /* the namespace is hsbpf-LAB, a client's hsbpf-LAB-cX */
-	bool client_netns;  /* clients are processes: tapcX is a veth into the client's namespace */
-	bool dry_run;	    /* print the commands instead */
+	const char *lab;   /* the namespace is hsbpf-LAB, a client's hsbpf-LAB-cX */
+	bool client_netns; /* clients are processes: tapcX is a veth into the client's namespace */
+	bool dry_run;	   /* print the commands instead */
 };
 
 /* Makes the namespace. -EEXIST after a message when it is there already. */
@@ -37,9 +38,6 @@ int hs_net_client_fd(const struct hs_net *net, unsigned tenant);
 /* Inode of the lab's namespace: what the kernel calls net->ns.inum. */
 uint32_t hs_net_inum(const struct hs_net *net);
 
-struct hs_net_counters {
-	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes, tx_dropped;
-};
 /* An interface of the lab's namespace by name: index, or -ENOENT; the kernel's own counters. No message. */
 int hs_net_ifindex(struct hs_net *net, const char *name);
 int hs_net_read_counters(struct hs_net *net, const char *name, struct hs_net_counters *counters);

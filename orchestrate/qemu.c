@@ -101,6 +101,13 @@ static void add_l1_share(struct hs_argv *argv, const char *tag, const char *path
 	hs_argv_add_pair(argv, "-device", "virtio-9p-pci,fsdev=%s,mount_tag=%s,addr=%u", tag, tag, slot);
 }
 
+static void add_log(struct hs_argv *argv, const char *events_file, const char *log_file)
+{
+	hs_argv_add_pair(argv, "-trace", "events=%s", events_file);
+	hs_argv_add_pair(argv, "-D", "%s", log_file);
+	hs_argv_add_words(argv, "-msg timestamp=on");
+}
+
 void hs_qemu_l1_argv(struct hs_argv *argv, const struct hs_qemu_l1 *l1)
 {
 	const struct hs_qemu_common *common = &l1->common;
@@ -123,11 +130,8 @@ void hs_qemu_l1_argv(struct hs_argv *argv, const struct hs_qemu_l1 *l1)
 		hs_argv_add_pair(argv, "-device", "%s,netdev=net%u,addr=%x,mac=%s,romfile=%s", l1->nic, tenant,
 				 pair.slot, pair.l2_mac, strcmp(l1->nic, "e1000") == 0 ? E1000_OPTIONS : "");
 	}
-	if (l1->events_file) {
-		hs_argv_add_pair(argv, "-trace", "events=%s", l1->events_file);
-		hs_argv_add_pair(argv, "-D", "%s", l1->log_file);
-		hs_argv_add_words(argv, "-msg timestamp=on");
-	}
+	if (l1->events_file)
+		add_log(argv, l1->events_file, l1->log_file);
 	hs_argv_add_pair(argv, "-kernel", "%s", common->kernel);
 	hs_argv_add_pair(argv, "-initrd", "%s", common->initramfs);
 	hs_argv_add_pair(argv, "-append", KERNEL_ARGS " intel_iommu=on hsbpf.role=l1 hsbpf.boots=%u",
@@ -156,14 +160,30 @@ void hs_qemu_l2_argv(struct hs_argv *argv, const struct hs_pair *pair, const str
 	hs_argv_add_pair(argv, "-append", KERNEL_ARGS " hsbpf.role=l2 hsbpf.ip=%s/24", pair->l2_ip);
 }
 
-void hs_qemu_client_argv(struct hs_argv *argv, const struct hs_pair *pair, const struct hs_qemu_common *common)
+/* A plain guest with one NIC on a tap. */
+static void add_client(struct hs_argv *argv, const char *name, const struct hs_qemu_common *common, const char *tap,
+		       const char *mac, const char *ip)
 {
-	add_machine(argv, pair->client, "q35", common->memory_bytes);
+	add_machine(argv, name, "q35", common->memory_bytes);
 	hs_argv_add_words(argv, common->kvm ? "-accel kvm -cpu host" : "-accel tcg -cpu max");
-	add_host_channels(argv, pair->client, common, 0, "");
-	hs_argv_add_pair(argv, "-netdev", "tap,id=net,ifname=%s,script=no,downscript=no", pair->client_tap);
-	hs_argv_add_pair(argv, "-device", "virtio-net-pci,netdev=net,romfile=,mac=%s", pair->client_mac);
+	add_host_channels(argv, name, common, 0, "");
+	hs_argv_add_pair(argv, "-netdev", "tap,id=net,ifname=%s,script=no,downscript=no", tap);
+	hs_argv_add_pair(argv, "-device", "virtio-net-pci,netdev=net,romfile=,mac=%s", mac);
 	hs_argv_add_pair(argv, "-kernel", "%s", common->kernel);
 	hs_argv_add_pair(argv, "-initrd", "%s", common->initramfs);
-	hs_argv_add_pair(argv, "-append", KERNEL_ARGS " hsbpf.role=client hsbpf.ip=%s/24", pair->client_ip);
+	hs_argv_add_pair(argv, "-append", KERNEL_ARGS " hsbpf.role=client hsbpf.ip=%s/24", ip);
+}
+
+void hs_qemu_client_argv(struct hs_argv *argv, const struct hs_pair *pair, const struct hs_qemu_common *common)
+{
+	add_client(argv, pair->client, common, pair->client_tap, pair->client_mac, pair->client_ip);
+}
+
+void hs_qemu_migrating_argv(struct hs_argv *argv, const struct hs_qemu_migrating *guest)
+{
+	add_client(argv, guest->name, &guest->common, guest->tap, guest->mac, guest->ip);
+	hs_argv_add_pair(argv, "-smp", "%u", guest->cpus);
+	add_log(argv, guest->events_file, guest->log_file);
+	if (guest->incoming)
+		hs_argv_add_words(argv, "-incoming defer");
 }

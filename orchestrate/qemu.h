@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* QEMU's command lines for the three kinds of machine. Pure: what is printed in a dry run is what runs. */
+/* QEMU's command lines for the kinds of machine. Pure: what is printed in a dry run is what runs. */
 #ifndef HS_ORCHESTRATE_QEMU_H
 #define HS_ORCHESTRATE_QEMU_H
 
@@ -39,5 +39,17 @@ struct hs_qemu_l2 {
 
 void hs_qemu_l2_argv(struct hs_argv *argv, const struct hs_pair *pair, const struct hs_qemu_l2 *l2);
 void hs_qemu_client_argv(struct hs_argv *argv, const struct hs_pair *pair, const struct hs_qemu_common *common);
+
+/* A guest that migrates: the same machine at both ends. */
+struct hs_qemu_migrating {
+	struct hs_qemu_common common;
+	const char *name; /* of the process, its sockets and its end of the migration */
+	const char *tap, *mac, *ip;
+	unsigned cpus;
+	bool incoming;		 /* waits for migrate-incoming instead of booting */
+	const char *events_file; /* QEMU trace events */
+	const char *log_file;
+};
+void hs_qemu_migrating_argv(struct hs_argv *argv, const struct hs_qemu_migrating *guest);
 
 #endif

@@ -9,8 +9,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/io.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/scoped.h"
+
+#define REPLY_LIMIT_NS 30000000000u
 
 struct hs_qmp {
 	struct hs_loop *loop;
@@ -19,7 +23,41 @@ struct hs_qmp {
 	json_tokener *tokener;
 	hs_qmp_on_event on_event;
 	void *ctx;
+	uint64_t last_id, awaited_id; /* of calls; awaited 0: none */
+	bool is_gone, is_calling, is_freed; /* freed: by a callback during a call, which ends it */
+	json_object *reply;
+	char refusal[256];
 };
+
+static void on_error(struct hs_qmp *qmp, bool is_awaited, json_object *error)
+{
+	if (!is_awaited) {
+		hs_warn("QEMU refused a QMP command: %s", json_object_get_string(error));
+		return;
+	}
+	snprintf(qmp->refusal, sizeof(qmp->refusal), "%s", hs_json_get_string(error, "desc"));
+}
+
+/* A reply carries the id of its command; what was only sent has none. */
+static void on_reply(struct hs_qmp *qmp, json_object *object)
+{
+	uint64_t id = hs_json_get_u64(object, "id");
+	bool is_awaited = id && id == qmp->awaited_id;
+	json_object *member;
+
+	if (json_object_object_get_ex(object, "error", &member))
+		on_error(qmp, is_awaited, member);
+	else if (is_awaited && json_object_object_get_ex(object, "return", &member))
+		qmp->reply = json_object_get(member);
+	if (is_awaited)
+		qmp->awaited_id = 0;
+}
+
+static uint64_t time_of(json_object *event)
+{
+	return hs_json_get_u64(event, "timestamp.seconds") * 1000000u +
+	       hs_json_get_u64(event, "timestamp.microseconds");
+}
 
 static void on_object(struct hs_qmp *qmp, json_object *object)
 {
@@ -27,12 +65,12 @@ static void on_object(struct hs_qmp *qmp, json_object *object)
 
 	if (json_object_object_get_ex(object, "QMP", &member)) {
 		hs_qmp_send(qmp, "qmp_capabilities");
-		qmp->on_event(qmp->ctx, "QMP", member);
+		qmp->on_event(qmp->ctx, "QMP", member, 0);
 	} else if (json_object_object_get_ex(object, "event", &member)) {
 		json_object_object_get_ex(object, "data", &data);
-		qmp->on_event(qmp->ctx, json_object_get_string(member), data);
-	} else if (json_object_object_get_ex(object, "error", &member)) {
-		hs_warn("QEMU refused a QMP command: %s", json_object_get_string(member));
+		qmp->on_event(qmp->ctx, json_object_get_string(member), data, time_of(object));
+	} else {
+		on_reply(qmp, object);
 	}
 }
 
@@ -47,6 +85,7 @@ static void on_input(void *ctx, uint32_t events)
 	if (got < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
 	if (got <= 0) {
+		qmp->is_gone = true;
 		hs_loop_remove(qmp->loop, &qmp->watch); /* QEMU has gone: its exit is seen elsewhere */
 		return;
 	}
@@ -91,8 +130,13 @@ void hs_qmp_free(struct hs_qmp *qmp)
 	if (!qmp)
 		return;
 	hs_loop_remove(qmp->loop, &qmp->watch);
+	if (qmp->is_calling) {
+		qmp->is_gone = qmp->is_freed = true;
+		return;
+	}
 	close(qmp->fd);
 	json_tokener_free(qmp->tokener);
+	json_object_put(qmp->reply);
 	free(qmp);
 }
 
@@ -102,4 +146,63 @@ int hs_qmp_send(struct hs_qmp *qmp, const char *command)
 	int len = snprintf(text, sizeof(text), "{\"execute\":\"%s\"}\n", command);
 
 	return send(qmp->fd, text, (size_t)len, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+static bool is_answered(void *ctx)
+{
+	const struct hs_qmp *qmp = ctx;
+
+	return !qmp->awaited_id || qmp->is_gone;
+}
+
+/* {"execute": command, "arguments": arguments, "id": id} and a newline. */
+static int send_call(struct hs_qmp *qmp, const char *command, json_object *arguments)
+{
+	scoped(json) json_object *object = json_object_new_object();
+	const char *text;
+	scoped(mem) char *line = NULL;
+
+	hs_json_add_string(object, "execute", command);
+	if (arguments)
+		json_object_object_add(object, "arguments", arguments);
+	hs_json_add_u64(object, "id", ++qmp->last_id);
+	text = json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN);
+	line = hs_format("%s\n", text);
+	if (!line)
+		return -ENOMEM;
+	qmp->awaited_id = qmp->last_id;
+	return hs_write_all(qmp->fd, line, strlen(line));
+}
+
+int hs_qmp_call(struct hs_qmp *qmp, const char *command, json_object *arguments, json_object **result)
+{
+	int err;
+
+	qmp->refusal[0] = '\0';
+	qmp->is_calling = true;
+	err = send_call(qmp, command, arguments);
+	if (!err)
+		err = hs_loop_until(qmp->loop, is_answered, qmp, hs_now_ns() + REPLY_LIMIT_NS);
+	if (err == -ETIMEDOUT)
+		hs_err("QEMU did not answer the QMP command %s in 30 s", command);
+	if (!err && qmp->awaited_id)
+		err = -EPIPE;
+	qmp->awaited_id = 0;
+	qmp->is_calling = false;
+	if (qmp->is_freed) {
+		hs_qmp_free(qmp);
+		return -EPIPE;
+	}
+	if (!err && !qmp->reply)
+		err = -EREMOTEIO;
+	if (!err && result)
+		*result = take(qmp->reply);
+	json_object_put(qmp->reply);
+	qmp->reply = NULL;
+	return err;
+}
+
+const char *hs_qmp_refusal(const struct hs_qmp *qmp)
+{
+	return qmp->refusal;
 }

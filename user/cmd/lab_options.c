@@ -4,45 +4,21 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "base/io.h"
+#include "base/datadir.h"
 #include "base/log.h"
 #include "base/scoped.h"
 #include "orchestrate/labdir.h"
-
-#ifndef HS_DATADIR
-#define HS_DATADIR "/usr/local/share/hsbpf"
-#endif
 
 const char *const lab_accels[] = { "auto", "kvm", "tcg", NULL };
 const char *const lab_nics[] = { "e1000", "e1000e", NULL };
 const char *const lab_clients[] = { "vm", "netns", NULL };
 
-static char *absolute_file(const char *path)
-{
-	struct stat st;
-
-	return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, R_OK) == 0 ? realpath(path, NULL) : NULL;
-}
-
-/* A file is taken as it is; a bare name is one of our lists, beside the build or installed. Absolute, or NULL. */
+/* A file is taken as it is; a bare name is one of our lists. Absolute, or NULL after a message. */
 static char *find_events(const char *name)
 {
-	char exe[4096] = "";
-	ssize_t len = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
-	char *found = absolute_file(name);
+	char *found = hs_datadir_find(name, "trace_events", "events");
 
-	if (len > 0 && strrchr(exe, '/'))
-		*strrchr(exe, '/') = '\0';
-	if (!found && !strchr(name, '/')) {
-		scoped(mem) char *beside = hs_format("%s/../trace_events/%s.events", exe, name);
-		scoped(mem) char *installed = hs_format(HS_DATADIR "/%s.events", name);
-
-		found = beside ? absolute_file(beside) : NULL;
-		found = found ? found : installed ? absolute_file(installed) : NULL;
-	}
 	if (!found)
 		hs_err("--qemu-events %s: there is no such file, nor a list of that name (iommu, iommu-inv, iommu-ir, "
 		       "vfio)",
