@@ -66,6 +66,8 @@ $(B)/%.o: %.c | $(B)/bpf/hsbpf.skel.h $(B)/bpf/stat.skel.h
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
+$(B)/user/migrate/page.o: user/migrate/page.html
+
 # ---- BPF ---------------------------------------------------------------------------------------
 $(B)/bpf/%.bpf.o: bpf/%.bpf.c
 	$(call msg,BPF,$@)
@@ -103,7 +105,7 @@ FUZZ_SECONDS ?= 10
 
 $(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(B)/libhsbpf.a $(B)/libbase.a
 	$(call msg,LINK,$@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS) -lm
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
 
 $(B)/tests/lab/test_%: $(B)/tests/lab/test_%.o $(B)/tests/lab/lab.o $(B)/libhsbpf.a $(B)/libbase.a
 	$(call msg,LINK,$@)

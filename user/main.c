@@ -37,6 +37,7 @@ const struct hs_verb *const hs_verbs[] = {
 	&cmd_report_vm_exit,
 	&cmd_report_irq,
 	&cmd_report_cpu,
+	&cmd_migrate,
 	HS_MIGTOOLS_VERBS
 	&cmd_gen,
 	NULL,

@@ -87,7 +87,7 @@ static void note_line(struct hs_load *load, enum hs_end end)
 		}
 		load->lines = grown;
 	}
-	load->lines[load->line_nr++] = (struct hs_guest_line){ hs_now_ns(), end };
+	load->lines[load->line_nr++] = (struct hs_guest_line){ hs_now_ns(), strtoull(load->line + 11, NULL, 10), end };
 }
 
 static void take_progress(struct hs_load *load, enum hs_end end, const char *bytes, size_t len)
@@ -144,9 +144,10 @@ static int write_lines(const struct hs_load *load, const char *path)
 
 	if (!file)
 		return hs_fail(-errno, "cannot write %s:", path);
-	fputs("boottime_ns,end\n", file);
+	fputs("boottime_ns,mib_per_s,end\n", file);
 	for (size_t i = 0; i < load->line_nr; i++)
-		fprintf(file, "%" PRIu64 ",%s\n", load->lines[i].ns, hs_end_name(load->lines[i].end));
+		fprintf(file, "%" PRIu64 ",%" PRIu64 ",%s\n", load->lines[i].ns, load->lines[i].mib,
+			hs_end_name(load->lines[i].end));
 	return fflush(file) ? hs_fail(-EIO, "cannot write %s", path) : 0;
 }
 

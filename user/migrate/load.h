@@ -11,7 +11,8 @@
 
 /* One line of the guest's, when it came and through which end. */
 struct hs_guest_line {
-	uint64_t ns; /* BOOTTIME */
+	uint64_t ns;  /* BOOTTIME */
+	uint64_t mib; /* dirtied a second, says the line */
 	enum hs_end end;
 };
 
