@@ -24,6 +24,7 @@ struct hs_qmp {
 	hs_qmp_on_event on_event;
 	void *ctx;
 	uint64_t last_id, awaited_id; /* of calls; awaited 0: none */
+	bool has_oob;
 	bool is_gone, is_calling, is_freed; /* freed: by a callback during a call, which ends it */
 	json_object *reply;
 	char refusal[256];
@@ -59,12 +60,26 @@ static uint64_t time_of(json_object *event)
 	       hs_json_get_u64(event, "timestamp.microseconds");
 }
 
+/* Out of band is asked for where it is offered: from QEMU 3.0 on, on sockets. */
+static void negotiate(struct hs_qmp *qmp, json_object *greeting)
+{
+	static const char with_oob[] = "{\"execute\":\"qmp_capabilities\",\"arguments\":{\"enable\":[\"oob\"]}}\n";
+	json_object *offered = hs_json_get(greeting, "capabilities");
+
+	for (size_t i = 0; json_object_is_type(offered, json_type_array) && i < json_object_array_length(offered); i++)
+		qmp->has_oob |= !strcmp(json_object_get_string(json_object_array_get_idx(offered, i)), "oob");
+	if (qmp->has_oob)
+		hs_write_all(qmp->fd, with_oob, sizeof(with_oob) - 1);
+	else
+		hs_qmp_send(qmp, "qmp_capabilities");
+}
+
 static void on_object(struct hs_qmp *qmp, json_object *object)
 {
 	json_object *member, *data = NULL;
 
 	if (json_object_object_get_ex(object, "QMP", &member)) {
-		hs_qmp_send(qmp, "qmp_capabilities");
+		negotiate(qmp, member);
 		qmp->on_event(qmp->ctx, "QMP", member, 0);
 	} else if (json_object_object_get_ex(object, "event", &member)) {
 		json_object_object_get_ex(object, "data", &data);
@@ -155,14 +170,14 @@ static bool is_answered(void *ctx)
 	return !qmp->awaited_id || qmp->is_gone;
 }
 
-/* {"execute": command, "arguments": arguments, "id": id} and a newline. */
-static int send_call(struct hs_qmp *qmp, const char *command, json_object *arguments)
+/* {verb: command, "arguments": arguments, "id": id} and a newline. */
+static int send_call(struct hs_qmp *qmp, const char *verb, const char *command, json_object *arguments)
 {
 	scoped(json) json_object *object = json_object_new_object();
 	const char *text;
 	scoped(mem) char *line = NULL;
 
-	hs_json_add_string(object, "execute", command);
+	hs_json_add_string(object, verb, command);
 	if (arguments)
 		json_object_object_add(object, "arguments", arguments);
 	hs_json_add_u64(object, "id", ++qmp->last_id);
@@ -174,13 +189,13 @@ static int send_call(struct hs_qmp *qmp, const char *command, json_object *argum
 	return hs_write_all(qmp->fd, line, strlen(line));
 }
 
-int hs_qmp_call(struct hs_qmp *qmp, const char *command, json_object *arguments, json_object **result)
+static int call(struct hs_qmp *qmp, const char *verb, const char *command, json_object *arguments, json_object **result)
 {
 	int err;
 
 	qmp->refusal[0] = '\0';
 	qmp->is_calling = true;
-	err = send_call(qmp, command, arguments);
+	err = send_call(qmp, verb, command, arguments);
 	if (!err)
 		err = hs_loop_until(qmp->loop, is_answered, qmp, hs_now_ns() + REPLY_LIMIT_NS);
 	if (err == -ETIMEDOUT)
@@ -200,6 +215,16 @@ int hs_qmp_call(struct hs_qmp *qmp, const char *command, json_object *arguments,
 	json_object_put(qmp->reply);
 	qmp->reply = NULL;
 	return err;
+}
+
+int hs_qmp_call(struct hs_qmp *qmp, const char *command, json_object *arguments, json_object **result)
+{
+	return call(qmp, "execute", command, arguments, result);
+}
+
+int hs_qmp_call_urgent(struct hs_qmp *qmp, const char *command, json_object *arguments, json_object **result)
+{
+	return call(qmp, qmp->has_oob ? "exec-oob" : "execute", command, arguments, result);
 }
 
 const char *hs_qmp_refusal(const struct hs_qmp *qmp)

@@ -32,6 +32,11 @@ int hs_qmp_send(struct hs_qmp *qmp, const char *command);
  * free the object meanwhile: -EPIPE.
  */
 int hs_qmp_call(struct hs_qmp *qmp, const char *command, json_object *arguments, json_object **result);
+/*
+ * The same out of band: QEMU answers even while its main loop waits for a page of an interrupted postcopy. Only for
+ * commands that QEMU allows so (migrate-pause, migrate-recover).
+ */
+int hs_qmp_call_urgent(struct hs_qmp *qmp, const char *command, json_object *arguments, json_object **result);
 const char *hs_qmp_refusal(const struct hs_qmp *qmp);
 
 #endif

@@ -59,13 +59,15 @@ void hs_drive_on_event(struct hs_drive *drive, enum hs_end end, const char *name
 		json_object_object_add(event, "data", json_object_get(data));
 }
 
-static bool has_event(const struct hs_drive *drive, enum hs_end end, const char *name)
+/* status: of a MIGRATION event; NULL: any. */
+static bool has_event(const struct hs_drive *drive, enum hs_end end, const char *name, const char *status)
 {
 	for (size_t i = 0; i < json_object_array_length(drive->events); i++) {
 		json_object *event = json_object_array_get_idx(drive->events, i);
 
 		if (!strcmp(hs_json_get_string(event, "event"), name) &&
-		    !strcmp(hs_json_get_string(event, "end"), hs_end_name(end)))
+		    !strcmp(hs_json_get_string(event, "end"), hs_end_name(end)) &&
+		    (!status || !strcmp(hs_json_get_string(event, "data.status"), status)))
 			return true;
 	}
 	return false;
@@ -84,9 +86,11 @@ static void __attribute__((format(printf, 2, 3))) say_why(struct hs_drive *drive
 	va_end(args);
 }
 
+typedef int (*qmp_call)(struct hs_qmp *qmp, const char *command, json_object *arguments, json_object **result);
+
 /* A refusal is this migration's failure, not the program's: why says it. */
-static int call(struct hs_drive *drive, enum hs_end end, const char *command, json_object *arguments,
-		json_object **result)
+static int call_by(qmp_call by, struct hs_drive *drive, enum hs_end end, const char *command, json_object *arguments,
+		   json_object **result)
 {
 	struct hs_machine *machine = &drive->site->machines[end];
 	int err;
@@ -96,12 +100,18 @@ static int call(struct hs_drive *drive, enum hs_end end, const char *command, js
 		say_why(drive, "the %s's QEMU has ended", machine->name);
 		return -EPIPE;
 	}
-	err = hs_qmp_call(machine->qmp, command, arguments, result);
+	err = by(machine->qmp, command, arguments, result);
 	if (err == -EREMOTEIO)
 		say_why(drive, "the %s's QEMU refused %s: %s", machine->name, command, hs_qmp_refusal(machine->qmp));
 	else if (err)
-		say_why(drive, "the %s's QEMU has ended", machine->name);
+		say_why(drive, "the %s's QEMU %s", machine->name, err == -ETIMEDOUT ? "did not answer" : "has ended");
 	return err;
+}
+
+static int call(struct hs_drive *drive, enum hs_end end, const char *command, json_object *arguments,
+		json_object **result)
+{
+	return call_by(hs_qmp_call, drive, end, command, arguments, result);
 }
 
 int hs_drive_set_mode(struct hs_qmp *qmp, const struct hs_mode *mode, uint64_t downtime_limit_ms, const char **why)
@@ -207,9 +217,28 @@ static int wait_for_status(struct hs_drive *drive, enum hs_end end, const char *
 	}
 }
 
+/* The destination's; what: "did not WHAT" is said when it does not come. */
+static int wait_for_event(struct hs_drive *drive, const char *name, const char *status, const char *what)
+{
+	uint64_t deadline = hs_now_ns() + STEP_LIMIT_NS;
+	int err = 0;
+
+	while (!err && !has_event(drive, HS_DESTINATION, name, status)) {
+		if (hs_now_ns() > deadline) {
+			say_why(drive, "the destination did not %s", what);
+			return -ETIMEDOUT;
+		}
+		err = wait_ns(drive, POLL_NS);
+	}
+	return err;
+}
+
 /* ---- what is broken ---------------------------------------------------------------------------- */
 
-/* A link that is down is seen by nobody until TCP gives up: QEMU is told, as an operator does. */
+/*
+ * A link that is down is seen by nobody until TCP gives up: QEMU is told, as an operator does. The destination's main
+ * loop may be waiting for a page itself: it is told out of band, and not asked for its status.
+ */
 static int recover(struct hs_drive *drive)
 {
 	json_object *resume = uri(RECOVERY_PORT);
@@ -220,15 +249,15 @@ static int recover(struct hs_drive *drive)
 	if (!err)
 		err = wait_for_status(drive, HS_SOURCE, "postcopy-paused");
 	if (!err)
-		err = call(drive, HS_DESTINATION, "migrate-pause", NULL, NULL);
+		err = call_by(hs_qmp_call_urgent, drive, HS_DESTINATION, "migrate-pause", NULL, NULL);
 	if (!err)
-		err = wait_for_status(drive, HS_DESTINATION, "postcopy-paused");
+		err = wait_for_event(drive, "MIGRATION", "postcopy-paused", "notice that the link is down");
 	if (!err)
 		err = wait_ns(drive, LINK_DOWN_NS);
 	if (!err)
 		err = hs_site_link_set_up(drive->site, true);
 	if (!err)
-		err = call(drive, HS_DESTINATION, "migrate-recover", uri(RECOVERY_PORT), NULL);
+		err = call_by(hs_qmp_call_urgent, drive, HS_DESTINATION, "migrate-recover", uri(RECOVERY_PORT), NULL);
 	if (!err)
 		err = call(drive, HS_SOURCE, "migrate", json_object_get(resume), NULL);
 	json_object_put(resume);
@@ -236,13 +265,16 @@ static int recover(struct hs_drive *drive)
 	return err;
 }
 
-/* When the migration is in the middle: pages have gone; of a mode with postcopy, once that is on. */
+/*
+ * When the migration is in the middle: pages have gone; of a mode with postcopy, once the guest runs at its new place
+ * (while its devices are still on their way, QEMU cannot recover).
+ */
 static bool is_time_to_break(const struct hs_drive *drive, const char *status)
 {
 	if (drive->options->fault == HS_FAULT_NONE || drive->fault_ns)
 		return false;
 	if (drive->mode->postcopy_round)
-		return !strcmp(status, "postcopy-active");
+		return !strcmp(status, "postcopy-active") && has_event(drive, HS_DESTINATION, "RESUME", NULL);
 	return !strcmp(status, "active") && hs_json_get_u64(drive->last[HS_SOURCE], "ram.transferred") > 0;
 }
 
@@ -330,14 +362,7 @@ static int await_destination(struct hs_drive *drive)
 {
 	int err = wait_for_status(drive, HS_DESTINATION, "completed");
 
-	for (int tries = 0; !err && !has_event(drive, HS_DESTINATION, "RESUME"); tries++) {
-		if (tries > (int)(STEP_LIMIT_NS / POLL_NS)) {
-			say_why(drive, "the destination did not resume the guest");
-			return -ETIMEDOUT;
-		}
-		err = wait_ns(drive, POLL_NS);
-	}
-	return err;
+	return err ? err : wait_for_event(drive, "RESUME", NULL, "resume the guest");
 }
 
 static int start(struct hs_drive *drive)

@@ -21,7 +21,8 @@ struct looking {
 	uint64_t stop_ns, resume_ns; /* QEMU's events, 0: there was none */
 	struct hs_arrivals_seen answers;
 	json_object *probes;
-	uint64_t last_at_source_ns, first_at_destination_ns, rarp_ns, arp_ns; /* on the taps, from the guest */
+	/* On the taps, from the guest; traffic is what is no announcement (ARP, RARP, IPv6's neighbours). */
+	uint64_t last_traffic_ns, first_traffic_ns, first_packet_ns, rarp_ns, arp_ns;
 	struct {
 		char page[24];
 		uint64_t ns;
@@ -117,12 +118,14 @@ static void on_packet(void *ctx, const struct hs_seen_packet *packet)
 	if (!packet->from_guest)
 		return;
 	if (packet->end == HS_SOURCE) {
-		if (packet->ns > looking->last_at_source_ns)
-			looking->last_at_source_ns = packet->ns;
+		if (packet->protocol == HS_ETHERTYPE_IPV4 && packet->ns > looking->last_traffic_ns)
+			looking->last_traffic_ns = packet->ns;
 		return;
 	}
-	if (!looking->first_at_destination_ns)
-		looking->first_at_destination_ns = packet->ns;
+	if (!looking->first_packet_ns)
+		looking->first_packet_ns = packet->ns;
+	if (packet->protocol == HS_ETHERTYPE_IPV4 && !looking->first_traffic_ns)
+		looking->first_traffic_ns = packet->ns;
 	if (packet->protocol == HS_ETHERTYPE_RARP && !looking->rarp_ns)
 		looking->rarp_ns = packet->ns;
 	if (packet->protocol == HS_ETHERTYPE_ARP && !looking->arp_ns)
@@ -245,9 +248,9 @@ static void add_seen(const struct looking *looking, json_object *trial)
 
 	add(seen, "network_gap_ms", at_switch, (double)at_switch / MS);
 	add(seen, "network_longest_ms", longest, (double)longest / MS);
-	add_between(seen, "tap_gap_ms", looking->last_at_source_ns, looking->first_at_destination_ns);
+	add_between(seen, "tap_gap_ms", looking->last_traffic_ns, looking->first_traffic_ns);
 	add_between(seen, "stop_resume_ms", looking->stop_ns, looking->resume_ns);
-	add_between(seen, "stop_to_first_packet_ms", looking->stop_ns, looking->first_at_destination_ns);
+	add_between(seen, "stop_to_first_packet_ms", looking->stop_ns, looking->first_packet_ns);
 	add_between(seen, "stop_to_announcement_ms", looking->stop_ns, looking->rarp_ns);
 	add_between(seen, "stop_to_guest_arp_ms", looking->stop_ns, looking->arp_ns);
 	add_guest(looking, seen);

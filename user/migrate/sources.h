@@ -39,6 +39,7 @@ int hs_sources_read_log(const char *path, struct hs_clock_list *clocks, hs_on_en
 /* One line "tid@sec.usec:event text"; event and text point into it, which is cut. realtime in us. Pure. */
 bool hs_sources_parse_entry(char *line, uint64_t *realtime_us, struct hs_seen_entry *entry);
 
+#define HS_ETHERTYPE_IPV4 0x0800
 #define HS_ETHERTYPE_ARP 0x0806
 #define HS_ETHERTYPE_RARP 0x8035 /* QEMU's announcement of a guest's new place */
 

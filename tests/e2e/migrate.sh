@@ -1,0 +1,86 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# `hsbpf migrate` as a user runs it: real migrations, their measures against each other, and everything that can break.
+. tests/lib/tap.sh
+
+before=$(remains; ip -o addr)
+nothing_left() { equal "$1: nothing is left behind" "$(remains; ip -o addr)" "$before"; }
+trials() { jq -r "[.trials[] | $1] | join(\" \")" "$work/out"; }
+
+out=$work/smoke
+run "$hsbpf" migrate --plan smoke --json -o "$out"
+equal "the smoke plan succeeds" "$status" 0
+[ "$status" = 0 ] || note "$(cat "$work/err")"
+check "its document fits its schema" tests/lib/schema.sh "$work/out"
+check "it is migrate.json" diff <(jq -S . "$work/out") <(jq -S . "$out/migrate.json")
+equal "precopy and postcopy were completed" "$(trials '.mode + ":" + .outcome')" "precopy:completed precopy-postcopy:completed"
+equal "the guest runs at the destination" "$(trials .guest_runs_at)" "destination destination"
+equal "no page of the guest is wrong" "$(trials '.seen.guest_wrong_pages | tostring')" "0 0"
+equal "precopy had no postcopy, the other had" \
+	"$(trials '(.postcopy_boottime_ns > 0) | tostring')" "false true"
+check "the network gap agrees with the tap gap within the probe interval" jq -e \
+	'(.limits.probe_interval_ns / 1e6) as $interval | all(.trials[].seen;
+	.tap_gap_ms > 0 and (.network_gap_ms - .tap_gap_ms | fabs) <= $interval)' "$work/out"
+# A probe can be answered right before STOP and right after RESUME: what lies between is a lower bound.
+check "no gap outside is shorter than STOP to RESUME" jq -e \
+	'all(.trials[].seen; .stop_resume_ms > 0 and .tap_gap_ms >= .stop_resume_ms * 0.99)' "$work/out"
+check "the longest silence is no shorter than the one at the switch" jq -e \
+	'all(.trials[].seen; .network_longest_ms >= .network_gap_ms)' "$work/out"
+check "QEMU announced the guest's new place" jq -e 'all(.trials[].seen; .stop_to_announcement_ms > 0)' "$work/out"
+check "the rest to send was seen to shrink" jq -e \
+	'all(.trials[]; [.polls[].remaining_bytes] | length > 3 and max > last)' "$work/out"
+equal "the CSV has a line for each trial" "$(wc -l <"$out/migrate.csv")" 3
+for trial in "$out"/trial-*; do
+	name=${trial##*/}
+	check "$name: the time line is in order" sh -c "tail -n +2 $trial/timeline.csv | cut -d, -f1 | sort -nc"
+	for source in "source qmp" "destination qmp" "source qemu" "destination qemu" "source tap" "destination tap" probe guest; do
+		check "$name: the time line has events of: $source" grep -q ",$source," "$trial/timeline.csv"
+	done
+	check "$name: babeltrace2 reads its trace" babeltrace2 -o dummy "$trial/trace/host"
+	check "$name: mm_dirty's document fits its schema" tests/lib/schema.sh "$trial/mm_dirty.json" "$trial/client_rr.json"
+done
+check "the page loads nothing from elsewhere" sh -c "! grep -nE '(src|href)=|url\\(|@import|fetch\\(' $out/migrate.html"
+fails "the same folder again is refused" 1 "is there already" "$hsbpf" migrate --plan smoke -o "$out"
+nothing_left smoke
+
+small="--mem 160M --dirty-mem 32M --settle 300ms --trials 1"
+# broken NAME STATUS OPTION...: one small migration; the document is in $work/out
+broken() {
+	local name=$1 expected=$2
+	shift 2
+	run "$hsbpf" migrate --json $small -o "$work/$((++broken_n))" "$@"
+	equal "$name: exit code" "$status" "$expected"
+	check "$name: the document fits its schema" tests/lib/schema.sh "$work/out"
+	nothing_left "$name"
+}
+broken_n=0
+broken "does not converge" 5 --bandwidth 50M --dirty 100 --limit 3s --max-total 20s
+equal "does not converge: cancelled, and the guest lives on at the source" "$(trials '.outcome + " " + .guest_runs_at')" "cancelled source"
+check "does not converge: says so" jq -e '.trials[0].why | test("does not converge")' "$work/out"
+equal "does not converge: is not averaged" "$(jq -c '.cells[0] | [.valid, .invalid, .figures]' "$work/out")" '[[],[1],{}]'
+broken "the source dies" 0 --bandwidth 50M --fault source-dies
+equal "the source dies: failed, and the guest is gone" "$(trials '.outcome + " " + (.guest_runs_at | tostring)')" "failed null"
+broken "the destination dies" 0 --bandwidth 50M --fault destination-dies
+equal "the destination dies: failed, and the guest lives on at the source" "$(trials '.outcome + " " + .guest_runs_at')" "failed source"
+broken "the link goes down in precopy" 0 --bandwidth 50M --fault link-down --limit 3s
+equal "the link goes down in precopy: cancelled, and the guest lives on at the source" \
+	"$(trials '.outcome + " " + .guest_runs_at')" "cancelled source"
+broken "the link goes down in postcopy" 0 --bandwidth 50M --mode postcopy --fault link-down
+equal "the link goes down in postcopy: recovered, no page is wrong" \
+	"$(trials '"\(.outcome) \(.recovered) \(.guest_runs_at) \(.seen.guest_wrong_pages)"')" "completed true destination 0"
+
+fails "a mode that this QEMU has not is said before anything starts" 4 "this QEMU has no mode zero-page-none" \
+	"$hsbpf" migrate --mode precopy,zero-page-none -o "$work/none"
+check "and nothing was made" test ! -e "$work/none"
+fails "an unknown mode" 2 "there is no such mode" "$hsbpf" migrate --mode faster -o "$work/none"
+echo 'dirt = 3' >"$work/bad.plan"
+fails "a plan with a line that is none" 2 "bad.plan:1: 'dirt' is no line of a plan" "$hsbpf" migrate --plan "$work/bad.plan" -o "$work/none"
+
+"$hsbpf" migrate $small --bandwidth 50M -v -o "$work/killed" >/dev/null 2>"$work/err" &
+killed=$!
+check "a migration has begun" until_true 60 grep -q "source: QMP event MIGRATION_PASS" "$work/err"
+kill -KILL "$killed"
+wait "$killed" 2>/dev/null
+run "$hsbpf" lab status
+nothing_left "killed in the middle, then the next verb"
+plan
