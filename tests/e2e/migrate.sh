@@ -40,6 +40,14 @@ for trial in "$out"/trial-*; do
 	check "$name: mm_dirty's document fits its schema" tests/lib/schema.sh "$trial/mm_dirty.json" "$trial/client_rr.json"
 done
 check "the page loads nothing from elsewhere" sh -c "! grep -nE '(src|href)=|url\\(|@import|fetch\\(' $out/migrate.html"
+browse() {
+	timeout 60 chromium --headless --no-sandbox --disable-gpu --user-data-dir="$work/chromium" --virtual-time-budget=5000 \
+		--dump-dom "file://$1" 2>/dev/null
+}
+browse "$out/migrate.html" >"$work/dom"
+check "a browser draws the page to its end" grep -q 'data-ready="yes"' "$work/dom"
+equal "a browser sees a plot of each gap, of each kind's rest and of each trial's probes" "$(grep -o '<svg' "$work/dom" | wc -l)" 9
+equal "the page's plots hold no number that is none" "$(grep -cE 'NaN|Infinity|undefined' <(sed '/<script/,/<\/script>/d' "$work/dom"))" 0
 fails "the same folder again is refused" 1 "is there already" "$hsbpf" migrate --plan smoke -o "$out"
 nothing_left smoke
 
