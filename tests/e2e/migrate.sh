@@ -45,9 +45,10 @@ browse() {
 		--dump-dom "file://$1" 2>/dev/null
 }
 browse "$out/migrate.html" >"$work/dom"
+sed '/<script/,/<\/script>/d' "$work/dom" >"$work/drawn"
 check "a browser draws the page to its end" grep -q 'data-ready="yes"' "$work/dom"
-equal "a browser sees a plot of each gap, of each kind's rest and of each trial's probes" "$(grep -o '<svg' "$work/dom" | wc -l)" 9
-equal "the page's plots hold no number that is none" "$(grep -cE 'NaN|Infinity|undefined' <(sed '/<script/,/<\/script>/d' "$work/dom"))" 0
+equal "a browser sees a plot of each gap, of each kind's rest and of each trial's probes" "$(grep -o '<svg' "$work/drawn" | wc -l)" 9
+equal "the page's plots hold no number that is none" "$(grep -cE 'NaN|Infinity|undefined' "$work/drawn")" 0
 fails "the same folder again is refused" 1 "is there already" "$hsbpf" migrate --plan smoke -o "$out"
 nothing_left smoke
 
