@@ -141,9 +141,11 @@ void hs_qemu_l1_argv(struct hs_argv *argv, const struct hs_qemu_l1 *l1)
 void hs_qemu_l2_argv(struct hs_argv *argv, const struct hs_pair *pair, const struct hs_qemu_l2 *l2)
 {
 	unsigned cpus = l2->has_trace ? HS_L2_CPUS : 0;
-	char agent[HS_NAME_SIZE + 16];
+	char agent[HS_NAME_SIZE + 16], name[2 * HS_NAME_SIZE + 16];
 
-	add_machine(argv, pair->l2, "q35", l2->memory_bytes);
+	/* Its threads carry its name: in L1's traces they tell whose they are. */
+	snprintf(name, sizeof(name), "%s,process=%s", pair->l2, pair->l2);
+	add_machine(argv, name, "q35", l2->memory_bytes);
 	/*
 	 * An L2's clock under TCG is now and then read as if L2 had started with L1: a deadline in it is minutes late,
 	 * and an L2 that idles hangs. Timers that count down from now are right.
