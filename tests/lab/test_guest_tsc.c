@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/scoped.h"
+#include "guest/counter.h"
 #include "tests/lab/lab.h"
 #include "timeline/guest_tsc.h"
 
@@ -168,6 +169,36 @@ static void check_counter(const struct guest *guest, const char *name)
 	hs_clock_list_clear(&list);
 }
 
+/* As a guest's pings come: in bursts, of which all or none are narrowed. */
+static void check_bursts(const struct guest *guest)
+{
+	struct hs_guest_counter counter = { .vmm = getpid() };
+	unsigned int narrow = 0, unchanged = 0;
+
+	for (unsigned int burst = 0; burst < 20; burst++) {
+		struct hs_clock_list list = { 0 };
+		struct hs_guest_sample pings[8], same[8];
+		uint64_t tscs[8], before, after;
+
+		for (int i = 0; i < 8; i++)
+			if (!ping(guest, &list, &pings[i], &tscs[i], &before, &after))
+				return;
+		hs_clock_list_clear(&list);
+		if (burst % 2)
+			tscs[5] += 1ull << 40;
+		memcpy(same, pings, sizeof(same));
+		hs_guest_counter_refine(&counter, pings, tscs, 8);
+		unchanged += !memcmp(same, pings, sizeof(same));
+		narrow += pings[0].host_recv_ns - pings[0].host_send_ns < LINK_NS;
+	}
+	/* With the first burst the host's counter has one sample, which is no clock yet. */
+	lab_ok(narrow >= 8, "bursts that agree are narrowed: %u", narrow);
+	lab_equal(unchanged, 11, "of the others no ping is changed");
+	lab_equal(counter.agreed, 9, "bursts that agree are counted");
+	lab_equal(counter.disagreed, 10, "and those that do not");
+	hs_guest_counter_clear(&counter);
+}
+
 int main(void)
 {
 	struct guest guest;
@@ -183,7 +214,9 @@ int main(void)
 	check_counter(&guest, "set to 12345");
 	set_guest_tsc(&guest, 1ull << 62);
 	check_counter(&guest, "set to 2^62");
-	if (debugfs == lab_folder())
+	if (debugfs != lab_folder())
+		check_bursts(&guest);
+	else
 		umount(debugfs);
 	return lab_done();
 }

@@ -213,6 +213,7 @@ static void free_guest(struct hs_guest *guest)
 	hs_spool_free(guest->spool);
 	hs_guest_place_free(guest->place);
 	hs_guest_clock_clear(&guest->clock);
+	hs_guest_counter_clear(&guest->counter);
 	for (char **filter = guest->filters; filter && *filter; filter++)
 		free(*filter);
 	free(guest->filters);

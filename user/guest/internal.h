@@ -13,6 +13,7 @@
 #include "base/loop.h"
 #include "guests.h"
 #include "spool.h"
+#include "counter.h"
 #include "timeline/guest_clock.h"
 
 #define HS_GUEST_TEXTS_BYTES (32u << 20) /* of formats and the like that one session may tell */
@@ -103,6 +104,7 @@ struct hs_guest {
 	uint64_t agent_id, schema, sources, page_bytes;
 	uint64_t stale_frames, bad_frames;
 	struct hs_guest_clock clock; /* of this boot */
+	struct hs_guest_counter counter;
 
 	/* the draining thread's */
 	struct hs_guest_port control, *data;
@@ -114,6 +116,7 @@ struct hs_guest {
 	unsigned pings_left, burst_nr;
 	uint64_t ping_ns; /* when the one under way was sent: not what the guest says of it */
 	struct hs_guest_sample burst[HS_GUEST_BURST_MAX];
+	uint64_t burst_tscs[HS_GUEST_BURST_MAX];
 	bool has_aligned, has_final_burst; /* bursts before START and before STOP */
 	bool must_stop;			   /* a recording of a host that is gone is in the way */
 	unsigned busy_answers;

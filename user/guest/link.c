@@ -104,6 +104,7 @@ static void open_link(struct hs_guest *guest, uint64_t now_ns)
 	}
 	guest->is_open = true;
 	guest->error[0] = '\0';
+	hs_guest_counter_open(&guest->counter, guest->control.fds[0]);
 }
 
 /* ---- orders ---- */
@@ -450,6 +451,7 @@ static void end_ping(struct hs_guest *guest)
 {
 	if (guest->pings_left || !guest->burst_nr)
 		return;
+	hs_guest_counter_refine(&guest->counter, guest->burst, guest->burst_tscs, guest->burst_nr);
 	if (hs_guest_clock_add_burst(&guest->clock, guest->burst, guest->burst_nr) == -ENOMEM)
 		hs_guest_set_error(guest, "no memory for its clock samples");
 	guest->burst_nr = 0;
@@ -467,9 +469,11 @@ static void on_pong(struct hs_guest *guest, const struct hs_wire_frame *frame, c
 		guest->is_greeted = false;
 		return;
 	}
-	if (guest->burst_nr < HS_GUEST_BURST_MAX)
+	if (guest->burst_nr < HS_GUEST_BURST_MAX) {
+		guest->burst_tscs[guest->burst_nr] = pong.guest_tsc;
 		guest->burst[guest->burst_nr++] =
 			(struct hs_guest_sample){ guest->ping_ns, pong.guest_recv_ns, pong.guest_send_ns, now_ns };
+	}
 	end_ping(guest);
 }
 

@@ -269,5 +269,6 @@ json_object *hs_guest_session_document(struct hs_guest *guest, const struct hs_g
 	json_object_object_add(object, "guest_clock",
 			       session->is_over ? json_object_get(session->guest_clock)
 						: clock_document(&guest->clock));
+	hs_guest_counter_to_json(&guest->counter, object, "guest_tsc");
 	return object;
 }
