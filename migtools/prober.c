@@ -47,11 +47,6 @@ int hs_prober_parse(struct hs_prober_config *config, int argc, char **argv)
 		hs_err("which machine? Give its address or name");
 		return HS_EXIT_USAGE;
 	}
-	for (int i = 1; i < argc; i++)
-		if (argv[i][0] == '-') {
-			hs_err("'%s': options go before the address", argv[i]);
-			return HS_EXIT_USAGE;
-		}
 	config->host = argv[0];
 	if (argc > 1 && parse_interval(argv[1], &config->interval_ns)) {
 		hs_err("'%s' is no interval: milliseconds such as 50 or 0.2", argv[1]);

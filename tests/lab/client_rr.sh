@@ -241,13 +241,14 @@ check "... progress is in mig_mon's words" grep -qE '^\[[0-9]+\] sending packet 
 link_local=$(guest ip -6 -o address show dev inside scope link | grep -oE 'fe80::[0-9a-f:]+')
 run "$hsbpf" client_rr --json -n 10 "$link_local%outside" 10
 equal "a link-local address with its interface" "$(jq -c '[.target.address, .answered]' "$work/out")" "[\"$link_local%outside\",10]"
+run "$hsbpf" client_rr 172.16.77.2 10 "$work/log" --json -n 10
+equal "options may follow the address" "$status $(jq .answered "$work/out")" "0 10"
 finish server INT
-equal "both ends agree on how many were answered" "$(jq .answered "$work/server.out")" $((2 * (20 + 200) + 10))
+equal "both ends agree on how many were answered" "$(jq .answered "$work/server.out")" $((2 * (20 + 200) + 10 + 10))
 
 fails "no address" 2 "which machine" "$hsbpf" client_rr
 fails "an interval of 0" 2 "10us at least" "$hsbpf" client_rr 172.16.77.2 0
 fails "an interval that is none" 2 "'fast' is no interval" "$hsbpf" client_rr 172.16.77.2 fast
-fails "an option behind the address" 2 "'--json': options go before the address" "$hsbpf" client_rr 172.16.77.2 --json
 fails "too many words" 2 "nothing after them" "$hsbpf" client_rr 172.16.77.2 50 log more
 fails "a name that is none" 1 "'no such name' is no address" "$hsbpf" client_rr "no such name"
 fails "a log that cannot be written" 1 "cannot write the spike log $work/no/log: No such file" "$hsbpf" client_rr 172.16.77.2 50 "$work/no/log"
