@@ -66,6 +66,7 @@ $(B)/%.o: %.c | $(B)/bpf/hsbpf.skel.h $(B)/bpf/stat.skel.h
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
+$(B)/user/base/page.o: user/base/page.css user/base/page.js
 $(B)/user/migrate/page.o: user/migrate/page.html
 
 # ---- BPF ---------------------------------------------------------------------------------------

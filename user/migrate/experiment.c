@@ -279,7 +279,7 @@ int hs_experiment_run(const struct hs_experiment_config *config, json_object **d
 	if (!written)
 		written = hs_figures_write_csv(experiment.document, experiment.csv_path);
 	if (!written)
-		written = hs_page_write(experiment.document, experiment.html_path);
+		written = hs_migrate_page_write(experiment.document, experiment.html_path);
 	*document = json_object_get(experiment.document);
 	clear(&experiment);
 	return err ? err : written;

@@ -6,6 +6,6 @@
 #include "base/json.h"
 
 /* 0 or -errno after a message. */
-int hs_page_write(json_object *document, const char *path);
+int hs_migrate_page_write(json_object *document, const char *path);
 
 #endif

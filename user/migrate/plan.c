@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Reads plans and expands the lists of the matrix. A plan's line goes through the row of its option. */
+/* Reads plans and expands the lists of the matrix. */
 #include "migrate/plan.h"
 
 #include <errno.h>
@@ -7,12 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/datadir.h"
-#include "base/io.h"
 #include "base/log.h"
+#include "base/opt_lines.h"
 #include "base/unit.h"
 
-#define PLAN_BYTES_MAX 65536
 #define BANDWIDTH_MIN_BPS 1000000u
 
 const char *const hs_fault_names[] = { "none", "source-dies", "destination-dies", "link-down", NULL };
@@ -28,144 +26,6 @@ static const char defaults[] = "mode = precopy\n"
 			       "limit = 60s\n"
 			       "downtime-limit = 300ms\n";
 
-static size_t size_of(const struct hs_opt *row)
-{
-	switch (row->type) {
-	case HS_OPT_FLAG:
-		return sizeof(bool);
-	case HS_OPT_U32:
-		return sizeof(uint32_t);
-	case HS_OPT_STR:
-		return sizeof(const char *);
-	case HS_OPT_LIST:
-		return sizeof(struct hs_opt_list);
-	case HS_OPT_SIZE:
-	case HS_OPT_DURATION:
-		return sizeof(uint64_t);
-	case HS_OPT_CHOICE:
-		return sizeof(int);
-	}
-	return 0;
-}
-
-/* Which rows somebody has said something of: their bytes in the config are not zero. */
-static bool is_said(const struct hs_opt *row, const void *config)
-{
-	const char *at = (const char *)config + row->offset;
-
-	for (size_t i = 0; i < size_of(row); i++)
-		if (at[i])
-			return true;
-	return false;
-}
-
-/* Only what describes the experiment can stand in a plan. */
-static const struct hs_opt *find_row(const struct hs_opt *rows, const void *config,
-				     const struct hs_plan_options *options, const char *name)
-{
-	size_t from = (size_t)((const char *)options - (const char *)config);
-
-	for (const struct hs_opt *row = rows; row->name; row++)
-		if (!strcmp(row->name, name) && row->offset >= from && row->offset < from + sizeof(*options))
-			return row;
-	return NULL;
-}
-
-static char *trim(char *text)
-{
-	size_t len;
-
-	text += strspn(text, " \t\r");
-	len = strlen(text);
-	while (len && strchr(" \t\r", text[len - 1]))
-		text[--len] = '\0';
-	return text;
-}
-
-struct reading {
-	const struct hs_opt *rows;
-	void *config;
-	struct hs_plan_options *options;
-	const char *path;
-	bool said[64]; /* by row: before this file was read */
-};
-
-static int take_line(struct reading *reading, char *line, unsigned number)
-{
-	char *hash = strchr(line, '#'), *equals, *name, *value;
-	const struct hs_opt *row;
-
-	if (hash)
-		*hash = '\0';
-	line = trim(line);
-	if (!*line)
-		return 0;
-	equals = strchr(line, '=');
-	if (equals)
-		*equals = '\0';
-	name = trim(line);
-	value = equals ? trim(equals + 1) : NULL;
-	row = value ? find_row(reading->rows, reading->config, reading->options, name) : NULL;
-	if (!row)
-		return hs_fail(-EINVAL,
-			       "%s:%u: '%s' is no line of a plan: `option = value`, the options as in "
-			       "`hsbpf migrate --help`",
-			       reading->path, number, name);
-	if (reading->said[row - reading->rows])
-		return 0;
-	if (!*value || hs_opt_set(row, reading->config, value))
-		return hs_fail(-EINVAL, "%s:%u: '%s' is no value for %s", reading->path, number, value, name);
-	return 0;
-}
-
-/* Cuts text in place; its pieces stay in use. */
-static int take_lines(struct reading *reading, char *text)
-{
-	unsigned number = 0;
-
-	for (const struct hs_opt *row = reading->rows; row->name; row++)
-		reading->said[row - reading->rows] = is_said(row, reading->config);
-	for (char *line = text, *next; line; line = next) {
-		int err;
-
-		next = strchr(line, '\n');
-		if (next)
-			*next++ = '\0';
-		err = take_line(reading, line, ++number);
-		if (err)
-			return err;
-	}
-	return 0;
-}
-
-static char *name_of(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	char *name = strdup(slash ? slash + 1 : path), *dot = name ? strrchr(name, '.') : NULL;
-
-	if (dot)
-		*dot = '\0';
-	return name;
-}
-
-static int read_plan(struct hs_plan *plan, struct reading *reading, const char *file)
-{
-	scoped(mem) char *path = hs_datadir_find(file, "data/plans", "plan");
-	int err;
-
-	if (!path)
-		return hs_fail(-ENOENT,
-			       "--plan %s: there is no such file, nor a plan of that name (smoke, convergence, "
-			       "postcopy)",
-			       file);
-	err = hs_read_file(path, PLAN_BYTES_MAX, &plan->text, NULL);
-	if (err)
-		return hs_fail(err, "cannot read the plan %s:", path);
-	plan->name = name_of(path);
-	reading->path = path;
-	return plan->name ? take_lines(reading, plan->text) : -ENOMEM;
-}
-
 int hs_plan_parse_bandwidth(const char *text, uint64_t *bps)
 {
 	char *end;
@@ -178,10 +38,9 @@ int hs_plan_parse_bandwidth(const char *text, uint64_t *bps)
 	return 0;
 }
 
-typedef int (*take_word)(struct hs_plan *plan, const char *word);
-
-static int take_mode(struct hs_plan *plan, const char *word)
+static int take_mode(void *ctx, const char *word)
 {
+	struct hs_plan *plan = ctx;
 	const struct hs_mode *mode = hs_mode_find(word);
 
 	if (!mode)
@@ -193,8 +52,9 @@ static int take_mode(struct hs_plan *plan, const char *word)
 	return 0;
 }
 
-static int take_dirty(struct hs_plan *plan, const char *word)
+static int take_dirty(void *ctx, const char *word)
 {
+	struct hs_plan *plan = ctx;
 	uint64_t rate;
 
 	if (hs_parse_u64(word, &rate) || rate > 1000000)
@@ -205,8 +65,9 @@ static int take_dirty(struct hs_plan *plan, const char *word)
 	return 0;
 }
 
-static int take_bandwidth(struct hs_plan *plan, const char *word)
+static int take_bandwidth(void *ctx, const char *word)
 {
+	struct hs_plan *plan = ctx;
 	uint64_t bps;
 
 	if (hs_plan_parse_bandwidth(word, &bps))
@@ -217,24 +78,11 @@ static int take_bandwidth(struct hs_plan *plan, const char *word)
 	return 0;
 }
 
-static int expand(struct hs_plan *plan, const struct hs_opt_list *list, take_word take_it, const char *name)
+static int expand(struct hs_plan *plan, const struct hs_opt_list *list, hs_opt_take_word take_word, const char *name)
 {
-	for (size_t i = 0; i < list->count; i++) {
-		scoped(mem) char *words = strdup(list->items[i]);
-		char *save = NULL;
+	int err = hs_opt_list_each(list, take_word, plan);
 
-		if (!words)
-			return -ENOMEM;
-		for (char *word = strtok_r(words, ", ", &save); word; word = strtok_r(NULL, ", ", &save)) {
-			int err = take_it(plan, word);
-
-			if (err == -E2BIG)
-				return hs_fail(err, "--%s: %d values at most", name, HS_PLAN_AXIS_MAX);
-			if (err)
-				return err;
-		}
-	}
-	return 0;
+	return err == -E2BIG ? hs_fail(err, "--%s: %d values at most", name, HS_PLAN_AXIS_MAX) : err;
 }
 
 static int expand_all(struct hs_plan *plan)
@@ -267,20 +115,26 @@ int hs_plan_make(const struct hs_opt *rows, void *config, struct hs_plan_options
 		 struct hs_plan **out)
 {
 	scoped(hs_plan) struct hs_plan *plan = calloc(1, sizeof(*plan));
-	struct reading reading = { .rows = rows, .config = config, .options = options, .path = "the defaults" };
+	struct hs_opt_lines lines = { .verb = "migrate",
+				      .rows = rows,
+				      .config = config,
+				      .from = (size_t)((const char *)options - (const char *)config),
+				      .size = sizeof(*options) };
 	static char default_text[sizeof(defaults)];
+	scoped(mem) char *path = NULL;
 	int err = 0;
 
 	if (!plan)
 		return -ENOMEM;
 	if (file)
-		err = read_plan(plan, &reading, file);
+		err = hs_opt_lines_read(file, &path, &plan->name, &plan->text);
 	else
 		plan->name = strdup("options");
+	if (!err && file)
+		err = hs_opt_lines_take(&lines, path, plan->text);
 	memcpy(default_text, defaults, sizeof(defaults));
-	reading.path = "the defaults";
 	if (!err)
-		err = plan->name ? take_lines(&reading, default_text) : -ENOMEM;
+		err = plan->name ? hs_opt_lines_take(&lines, "the defaults", default_text) : -ENOMEM;
 	if (!err)
 		err = check_memory(options);
 	plan->options = *options;
