@@ -51,6 +51,7 @@ void hs_drive_on_event(struct hs_drive *drive, enum hs_end end, const char *name
 
 	if (!realtime_us)
 		return;
+	drive->has_news = true;
 	event = hs_json_append_object(drive->events);
 	hs_json_add_string(event, "end", hs_end_name(end));
 	hs_json_add_string(event, "event", name);
@@ -186,14 +187,34 @@ static bool must_stop(void *ctx)
 	return *drive->is_interrupted || drive->is_gone[HS_SOURCE] || drive->is_gone[HS_DESTINATION];
 }
 
-/* 0 when the time is over; -EINTR; -EPIPE when a machine has ended. */
-static int wait_ns(struct hs_drive *drive, uint64_t ns)
+static bool has_news(void *ctx)
 {
-	int err = hs_loop_until(drive->site->config.loop, must_stop, drive, hs_now_ns() + ns);
+	const struct hs_drive *drive = ctx;
+
+	return drive->has_news || must_stop(ctx);
+}
+
+static int wait_until(struct hs_drive *drive, hs_loop_done done, uint64_t ns)
+{
+	int err = hs_loop_until(drive->site->config.loop, done, drive, hs_now_ns() + ns);
 
 	if (*drive->is_interrupted)
 		return -EINTR;
-	return err == -ETIMEDOUT ? 0 : err ? err : -EPIPE;
+	if (err && err != -ETIMEDOUT)
+		return err;
+	return must_stop(drive) ? -EPIPE : 0;
+}
+
+/* 0 when the time is over; -EINTR; -EPIPE when a machine has ended. */
+static int wait_ns(struct hs_drive *drive, uint64_t ns)
+{
+	return wait_until(drive, must_stop, ns);
+}
+
+/* The same, and over as soon as QEMU tells something: a round can be shorter than the time between two looks. */
+static int wait_for_news(struct hs_drive *drive)
+{
+	return wait_until(drive, has_news, POLL_NS);
 }
 
 /* Looks until that end says so. */
@@ -335,8 +356,10 @@ static int follow(struct hs_drive *drive)
 	char status[32];
 
 	for (;;) {
-		int err = look(drive, HS_SOURCE, status);
+		int err;
 
+		drive->has_news = false;
+		err = look(drive, HS_SOURCE, status);
 		if (err)
 			return err;
 		if (!strcmp(status, "completed")) {
@@ -351,7 +374,7 @@ static int follow(struct hs_drive *drive)
 		if (!err && is_time_to_break(drive, status))
 			err = break_it(drive);
 		if (!err)
-			err = wait_ns(drive, POLL_NS);
+			err = wait_for_news(drive);
 		if (err)
 			return err;
 	}

@@ -16,6 +16,7 @@ struct hs_drive {
 	const struct hs_mode *mode;
 	const struct hs_plan_options *options;
 	const bool *is_interrupted;
+	bool has_news; /* QEMU told something since the last look */
 	/* What came of it. */
 	enum hs_outcome outcome;
 	char why[256];		      /* not completed: a sentence */

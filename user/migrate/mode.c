@@ -69,7 +69,8 @@ json_object *hs_mode_parameters(const struct hs_mode *mode, uint64_t downtime_li
 {
 	json_object *arguments = mode->parameters ? json_tokener_parse(mode->parameters) : json_object_new_object();
 
-	hs_json_add_u64(arguments, "downtime-limit", downtime_limit_ms);
+	/* What is to end in postcopy must not end in precopy before it gets there. */
+	hs_json_add_u64(arguments, "downtime-limit", mode->postcopy_round ? 1 : downtime_limit_ms);
 	hs_json_add_u64(arguments, "max-bandwidth", NO_BANDWIDTH_LIMIT);
 	return arguments;
 }

@@ -54,7 +54,8 @@ struct hs_plan_options {
 		HS_OPT(type, member.limit_ns, "limit", 'l', HS_OPT_DURATION, "TIME", NULL,                             \
 		       "a migration that is not done by then is cancelled and reported so (default 60s)"),             \
 		HS_OPT(type, member.downtime_limit_ns, "downtime-limit", 0, HS_OPT_DURATION, "TIME", NULL,             \
-		       "QEMU's parameter: what it may stop the guest for (default 300ms)"),                            \
+		       "QEMU's parameter: what it may stop the guest for (default 300ms); of no use to modes with "    \
+		       "postcopy"),                                                                                    \
 		HS_OPT(type, member.fault, "fault", 0, HS_OPT_CHOICE, "FAULT", "none",                                 \
 		       "what is broken in the middle of each migration", .choices = hs_fault_names),                   \
 		HS_OPT(type, member.max_net_downtime_ns, "max-net-downtime", 0, HS_OPT_DURATION, "TIME", NULL,         \
