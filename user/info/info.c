@@ -11,6 +11,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/unit.h"
+#include "trace/ctf_events.h"
 #include "trace/ctf_reader.h"
 #include "trace/machine_clock.h"
 
@@ -74,6 +75,11 @@ static int64_t lost_of(const struct reading *reading, const char *folder, const 
 	return -1;
 }
 
+static const char *source_of(const struct hs_event *event)
+{
+	return !event->is_foreign ? "bpf" : event->id < HS_CTF_TOLD_ID_FIRST ? "ftrace" : "told";
+}
+
 static int compare_counts(const void *a, const void *b)
 {
 	uint64_t one = hs_json_get_u64(*(json_object *const *)a, "recorded");
@@ -99,7 +105,7 @@ static uint64_t add_events(const struct reading *reading, json_object *machine, 
 		row = hs_json_append_object(events);
 		hs_json_add_string(row, "event", event->name);
 		hs_json_add_string(row, "system", event->system);
-		hs_json_add_string(row, "source", event->is_foreign ? "ftrace" : "bpf");
+		hs_json_add_string(row, "source", source_of(event));
 		hs_json_add_u64(row, "recorded", recorded);
 		json_object_object_add(row, "lost", lost < 0 ? NULL : json_object_new_int64(lost));
 		sum += recorded;
@@ -254,6 +260,7 @@ static const char *kind_of(const struct hs_trace_folders *folders)
 
 	return !strcmp(name, "run.json")     ? "run"
 	       : !strcmp(name, "guest.json") ? "guest"
+	       : !strcmp(name, "trial.json") ? "trial"
 	       : *name			     ? "recording"
 					     : "trace";
 }

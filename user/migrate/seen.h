@@ -22,8 +22,11 @@ struct hs_seen_input {
 /* Adds "seen" (numbers; null where there is none), "clock", "switch" and "probes" to the trial's document. */
 int hs_seen_add(const struct hs_seen_input *input, json_object *trial);
 
-/* DIR/timeline.csv: everything that happened, from all sources, by time. */
-int hs_seen_write_timeline(const struct hs_seen_input *input);
+/*
+ * DIR/trace/source, destination, client, guest: what happened, on one time line with the taps' DIR/trace/host. Adds
+ * "trace" to the document: by how much their times may be off. 0 or -errno after a message.
+ */
+int hs_seen_write_traces(const struct hs_seen_input *input, json_object *trial);
 
 /* ---- pure parts ---- */
 

@@ -121,10 +121,10 @@ static void on_log_line(void *ctx, char *line)
 {
 	const struct log_reading *reading = ctx;
 	struct hs_seen_entry entry;
-	uint64_t realtime_us, error_ns;
+	uint64_t realtime_us;
 
 	if (hs_sources_parse_entry(line, &realtime_us, &entry) &&
-	    !hs_clock_real_to_boot(reading->clocks, realtime_us * 1000, 1000, &entry.ns, &error_ns))
+	    !hs_clock_real_to_boot(reading->clocks, realtime_us * 1000, 1000, &entry.ns, &entry.error_ns))
 		reading->on_entry(reading->ctx, &entry);
 }
 

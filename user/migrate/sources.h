@@ -31,7 +31,7 @@ typedef void (*hs_on_packet)(void *ctx, const struct hs_seen_packet *packet);
 int hs_sources_read_packets(const char *dir, hs_on_packet on_packet, void *ctx);
 
 struct hs_seen_entry {
-	uint64_t ns;
+	uint64_t ns, error_ns; /* ns is off by error_ns at most */
 	const char *event, *text;
 };
 typedef void (*hs_on_entry)(void *ctx, const struct hs_seen_entry *entry);

@@ -1,147 +1,165 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * One table of everything that was seen in a trial, by time: QMP events, both QEMUs' trace events, packets on both
- * taps, probes, lines from the guest. Called by the trial when it is over.
+ * What was seen in a trial, as traces beside the taps' one, so that `hsbpf print`, babeltrace2 and Trace Compass show
+ * all of it on one time line: source and destination (each QEMU's trace events and QMP events), client (probes), guest
+ * (what mm_dirty says it dirtied). Called by the trial when it is over.
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/io.h"
 #include "base/log.h"
 #include "migrate/seen.h"
 #include "migrate/sources.h"
+#include "trace/ctf_told.h"
 
-struct row {
-	uint64_t ns;
-	const char *source;
-	char *what;
-};
-
-struct rows {
-	struct row *items;
-	size_t nr, room;
-	const char *source; /* of what is being read */
+struct telling {
+	const struct hs_seen_input *input;
+	struct hs_ctf_told *told;
+	uint64_t error_ns; /* the most by which a time may be off */
 	int err;
 };
 
-static void rows_scoped(struct rows *rows)
+/* What has no identifier for a name is no event: a log's torn line. */
+static void add(struct telling *telling, uint64_t ns, const struct hs_ctf_told_kind *kind, const uint64_t *numbers,
+		const char *text)
 {
-	for (size_t i = 0; i < rows->nr; i++)
-		free(rows->items[i].what);
-	free(rows->items);
+	int err = hs_ctf_told_add(telling->told, ns, kind, numbers, text);
+
+	if (err && err != -EINVAL)
+		telling->err = err;
 }
 
-/* Takes what. */
-static void append(struct rows *rows, uint64_t ns, const char *source, char *what)
+static void note_error(struct telling *telling, uint64_t error_ns)
 {
-	if (rows->nr == rows->room && what) {
-		size_t room = rows->room ? 2 * rows->room : 4096;
-		struct row *grown = reallocarray(rows->items, room, sizeof(*grown));
+	if (error_ns > telling->error_ns)
+		telling->error_ns = error_ns;
+}
 
-		if (grown) {
-			rows->items = grown;
-			rows->room = room;
-		}
-	}
-	if (!what || rows->nr == rows->room) {
-		free(what);
-		rows->err = -ENOMEM;
+/* ---- each source ------------------------------------------------------------------------------- */
+
+static void on_entry(void *ctx, const struct hs_seen_entry *entry)
+{
+	struct telling *telling = ctx;
+	struct hs_ctf_told_kind kind = { .system = "qemu", .name = entry->event, .text = "text" };
+
+	note_error(telling, entry->error_ns);
+	add(telling, entry->ns, &kind, NULL, entry->text);
+}
+
+static void tell_event(struct telling *telling, json_object *event)
+{
+	struct hs_ctf_told_kind kind = { .system = "qmp", .name = hs_json_get_string(event, "event"), .text = "data" };
+	json_object *data = hs_json_get(event, "data");
+	uint64_t ns, error_ns;
+
+	if (hs_clock_real_to_boot(telling->input->clocks, hs_json_get_u64(event, "realtime_us") * 1000, 1000, &ns,
+				  &error_ns))
 		return;
+	note_error(telling, error_ns);
+	add(telling, ns, &kind, NULL,
+	    data ? json_object_to_json_string_ext(data, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE) : "");
+}
+
+static int tell_end(struct telling *telling, enum hs_end end)
+{
+	json_object *events = telling->input->drive->events;
+
+	for (size_t i = 0; i < json_object_array_length(events); i++) {
+		json_object *event = json_object_array_get_idx(events, i);
+
+		if (!strcmp(hs_json_get_string(event, "end"), hs_end_name(end)))
+			tell_event(telling, event);
 	}
-	rows->items[rows->nr++] = (struct row){ ns, source, what };
+	return hs_sources_read_log(telling->input->site->logs[end], telling->input->clocks, on_entry, telling);
+}
+
+static int tell_source(struct telling *telling)
+{
+	return tell_end(telling, HS_SOURCE);
+}
+
+static int tell_destination(struct telling *telling)
+{
+	return tell_end(telling, HS_DESTINATION);
 }
 
 static void on_probe(void *ctx, const struct hs_seen_probe *probe)
 {
-	append(ctx, probe->sent_ns, "probe",
-	       hs_format("sent seq=%" PRIu64 " rtt_ns=%" PRIu64 " %s", probe->seq, probe->rtt_ns, probe->what));
+	static const struct hs_ctf_told_kind sent = {
+		.system = "client_rr", .name = "probe_sent", .numbers = { "seq" }, .text = "outcome"
+	};
+	static const struct hs_ctf_told_kind answered = {
+		.system = "client_rr", .name = "probe_answered", .numbers = { "seq", "rtt_ns" }, .text = "outcome"
+	};
+	uint64_t numbers[] = { probe->seq, probe->rtt_ns };
+
+	if (strcmp(probe->what, "duplicate") != 0)
+		add(ctx, probe->sent_ns, &sent, numbers, probe->what);
+	if (probe->rtt_ns)
+		add(ctx, probe->sent_ns + probe->rtt_ns, &answered, numbers, probe->what);
 }
 
-static void on_packet(void *ctx, const struct hs_seen_packet *packet)
+static int tell_client(struct telling *telling)
 {
-	append(ctx, packet->ns, packet->end == HS_SOURCE ? "source tap" : "destination tap",
-	       hs_format("%s guest protocol=0x%04x len=%u", packet->from_guest ? "from" : "to", packet->protocol,
-			 packet->len));
+	return hs_sources_read_probes(telling->input->dir, on_probe, telling);
 }
 
-static void on_entry(void *ctx, const struct hs_seen_entry *entry)
+/* At the arrival of the line that says so. */
+static int tell_guest(struct telling *telling)
 {
-	struct rows *rows = ctx;
+	static const struct hs_ctf_told_kind kind = {
+		.system = "mm_dirty", .name = "dirty_rate", .numbers = { "mib_per_s" }, .text = "through"
+	};
+	const struct hs_load *load = telling->input->load;
 
-	append(rows, entry->ns, rows->source, hs_format("%s %s", entry->event, entry->text));
-}
-
-static void add_events(struct rows *rows, const struct hs_seen_input *input)
-{
-	json_object *events = input->drive->events;
-	uint64_t ns, error_ns;
-
-	for (size_t i = 0; i < json_object_array_length(events); i++) {
-		json_object *event = json_object_array_get_idx(events, i), *data = hs_json_get(event, "data");
-		bool is_source = !strcmp(hs_json_get_string(event, "end"), hs_end_name(HS_SOURCE));
-
-		if (!hs_clock_real_to_boot(input->clocks, hs_json_get_u64(event, "realtime_us") * 1000, 1000, &ns,
-					   &error_ns))
-			append(rows, ns, is_source ? "source qmp" : "destination qmp",
-			       hs_format("%s %s", hs_json_get_string(event, "event"),
-					 data ? json_object_to_json_string_ext(data, JSON_C_TO_STRING_PLAIN) : ""));
-	}
-}
-
-/* What the guest dirtied, at the arrival of the line that says so. */
-static void add_guest(struct rows *rows, const struct hs_load *load)
-{
 	for (size_t i = 0; i < load->line_nr; i++)
-		append(rows, load->lines[i].ns, "guest",
-		       hs_format("line %zu through the %s: %" PRIu64 " MiB/s dirtied", i,
-				 hs_end_name(load->lines[i].end), load->lines[i].mib));
+		add(telling, load->lines[i].ns, &kind, &load->lines[i].mib, hs_end_name(load->lines[i].end));
+	return 0;
 }
 
-static int by_time(const void *a, const void *b)
+/* ---- all --------------------------------------------------------------------------------------- */
+
+static int write_one(const struct hs_seen_input *input, const char *machine, int (*tell)(struct telling *telling),
+		     json_object *traces)
 {
-	const struct row *left = a, *right = b;
+	scoped(mem) char *dir = hs_format("%s/trace/%s", input->dir, machine);
+	scoped(hs_ctf_told) struct hs_ctf_told *told = NULL;
+	struct telling telling = { .input = input };
+	const struct hs_clock_sample *first = input->clocks->samples;
+	int err = dir ? hs_ctf_told_open(&told) : -ENOMEM;
 
-	return left->ns < right->ns ? -1 : left->ns > right->ns;
-}
-
-static int write_rows(const struct rows *rows, const char *path)
-{
-	scoped(file) FILE *file = fopen(path, "we");
-
-	if (!file)
-		return hs_fail(-errno, "cannot write %s:", path);
-	fputs("boottime_ns,source,what\n", file);
-	for (size_t i = 0; i < rows->nr; i++) {
-		for (char *at = rows->items[i].what; *at; at++)
-			if (*at == '"')
-				*at = '\'';
-		fprintf(file, "%" PRIu64 ",%s,\"%s\"\n", rows->items[i].ns, rows->items[i].source, rows->items[i].what);
-	}
-	return fflush(file) ? hs_fail(-EIO, "cannot write %s", path) : 0;
-}
-
-int hs_seen_write_timeline(const struct hs_seen_input *input)
-{
-	scoped(mem) char *path = hs_format("%s/timeline.csv", input->dir);
-	static const char *const logs[HS_END_NR] = { "source qemu", "destination qemu" };
-	__attribute__((cleanup(rows_scoped))) struct rows rows = { 0 };
-	int err = path ? hs_sources_read_probes(input->dir, on_probe, &rows) : -ENOMEM;
-
+	telling.told = told;
 	if (!err)
-		err = hs_sources_read_packets(input->dir, on_packet, &rows);
-	for (int end = 0; end < HS_END_NR && !err; end++) {
-		rows.source = logs[end];
-		err = hs_sources_read_log(input->site->logs[end], input->clocks, on_entry, &rows);
-	}
-	add_events(&rows, input);
-	add_guest(&rows, input->load);
+		err = tell(&telling);
 	if (!err)
-		err = rows.err;
-	if (err)
-		return err;
-	qsort(rows.items, rows.nr, sizeof(*rows.items), by_time);
-	return write_rows(&rows, path);
+		err = telling.err;
+	if (!err)
+		err = hs_ctf_told_write(told, dir, machine, (int64_t)(first->real_ns - first->boot_ns));
+	if (!err)
+		hs_json_add_u64(hs_json_add_object(traces, machine), "host_clock_error_bound_ns", telling.error_ns);
+	return err;
+}
+
+int hs_seen_write_traces(const struct hs_seen_input *input, json_object *trial)
+{
+	static const struct {
+		const char *machine;
+		int (*tell)(struct telling *telling);
+	} all[] = {
+		{ "source", tell_source },
+		{ "destination", tell_destination },
+		{ "client", tell_client },
+		{ "guest", tell_guest },
+	};
+	scoped(mem) char *dir = hs_format("%s/trace", input->dir);
+	json_object *traces = hs_json_add_object(trial, "trace");
+	int err = dir ? hs_make_dirs(dir) : -ENOMEM;
+
+	if (!err && !input->clocks->sample_nr)
+		err = hs_fail(-ENODATA, "no clock was read during the trial");
+	for (size_t i = 0; i < HS_ARRAY_SIZE(all) && !err; i++)
+		err = write_one(input, all[i].machine, all[i].tell, traces);
+	return err;
 }

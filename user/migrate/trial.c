@@ -320,7 +320,7 @@ static int write_document(struct trial *trial, json_object **out)
 	if (!err)
 		err = hs_seen_add(&input, document);
 	if (!err)
-		err = hs_seen_write_timeline(&input);
+		err = hs_seen_write_traces(&input, document);
 	if (!err)
 		err = hs_json_write_file(path, document);
 	if (!err)

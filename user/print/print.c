@@ -432,7 +432,7 @@ static void say_bounds(const struct print *print)
 	for (size_t i = 0; i < print->machine_nr && print->machine_nr > 1; i++) {
 		const struct hs_print_machine *machine = &print->machines[i];
 
-		if (machine->clock.is_mapped)
+		if (machine->clock.is_mapped || machine->clock.bound_ns)
 			hs_info("times of %s are the host's within %s", machine->name,
 				hs_format_ns(text, sizeof(text), machine->clock.bound_ns));
 		else if (!machine->clock.is_host)

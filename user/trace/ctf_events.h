@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Events that a trace describes itself, ftrace's of a guest: their part of the metadata is written and read here, as
- * the same structs that our own events have. Stream class 1 of a trace. Pure functions but for the list's memory.
+ * Events that a trace describes itself, ftrace's of a guest and what programs told: their part of the metadata is
+ * written and read here, as the same structs that our own events have. Stream class 1 of a trace. Pure functions but
+ * for the list's memory.
  *
  * A record is struct hs_event_header, the fixed fields without padding (of a SEQUENCE its count), the contents of the
  * SEQUENCEs, the STRINGs, and up to 7 unused bytes. An event's STRINGs stand behind its other fields.
@@ -17,6 +18,9 @@
 #include "trace_events/events.h"
 
 #define HS_CTF_FTRACE_STREAM 1
+/* Ids from here on are of no kernel: what programs told (ctf_told.h), in files with that prefix. */
+#define HS_CTF_TOLD_ID_FIRST 0xff00u
+#define HS_CTF_TOLD_PREFIX "told_"
 #define HS_CTF_EVENT_FIELDS_MAX 256
 #define HS_CTF_ENUM_VALUES_MAX 256
 /* Of metadata: every event of a kernel has some 2 MB. */

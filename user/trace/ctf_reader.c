@@ -206,6 +206,17 @@ static int add_stream(struct hs_ctf_reader *reader, int dir_fd, const char *name
 	return 0;
 }
 
+/* How many characters of a file's name say that events of stream class 1 are in it. */
+static size_t foreign_prefix(const char *name)
+{
+	static const char *const prefixes[] = { "ftrace_", HS_CTF_TOLD_PREFIX };
+
+	for (size_t i = 0; i < HS_ARRAY_SIZE(prefixes); i++)
+		if (!strncmp(name, prefixes[i], strlen(prefixes[i])))
+			return strlen(prefixes[i]);
+	return 0;
+}
+
 static int add_streams(struct hs_ctf_reader *reader)
 {
 	scoped(dir) DIR *dir = opendir(reader->dir);
@@ -214,15 +225,14 @@ static int add_streams(struct hs_ctf_reader *reader)
 	if (!dir)
 		return hs_fail(-errno, "cannot list %s:", reader->dir);
 	while ((entry = readdir(dir))) {
-		const char *prefix = "ftrace_", *name = entry->d_name;
-		bool is_ftrace = reader->foreign && !strncmp(name, prefix, strlen(prefix));
+		const char *name = entry->d_name;
+		size_t prefix = reader->foreign ? foreign_prefix(name) : 0;
 		uint32_t cpu;
 		int used = 0, err;
 
-		if (sscanf(name + (is_ftrace ? strlen(prefix) : 0), "cpu%4u%n", &cpu, &used) != 1 ||
-		    name[(is_ftrace ? strlen(prefix) : 0) + (size_t)used])
+		if (sscanf(name + prefix, "cpu%4u%n", &cpu, &used) != 1 || name[prefix + (size_t)used])
 			continue;
-		err = add_stream(reader, dirfd(dir), name, is_ftrace ? HS_CTF_FTRACE_STREAM : 0, cpu);
+		err = add_stream(reader, dirfd(dir), name, prefix ? HS_CTF_FTRACE_STREAM : 0, cpu);
 		if (err)
 			return err;
 	}

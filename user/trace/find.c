@@ -89,7 +89,7 @@ static char *find_beside(const char *dir, unsigned int levels, const char *name)
 
 static char *find_document(const char *dir, unsigned int levels)
 {
-	static const char *const names[] = { "run.json", "guest.json", "record.json" };
+	static const char *const names[] = { "run.json", "guest.json", "record.json", "trial.json" };
 	char *path = NULL;
 
 	for (size_t i = 0; i < HS_ARRAY_SIZE(names) && !path; i++)

@@ -14,7 +14,8 @@ struct hs_trace_folders {
 	char **traces; /* folders with `metadata`, one a machine: host first, then by name; at least one */
 	size_t trace_nr;
 	char *record;	/* path of the recording's record.json; NULL when there is none */
-	char *document; /* of the run's run.json, the guest's guest.json, or record.json; NULL when there is none */
+	char *document; /* of the run's run.json, the guest's guest.json, record.json, the trial's trial.json; or NULL
+			 */
 };
 
 /* 0; -ENOENT: there is no trace; -ENOMEM. Said. */

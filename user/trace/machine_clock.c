@@ -25,7 +25,7 @@ int hs_document_host_offset(json_object *document, int64_t *host_offset_ns)
 }
 
 /* A document's `trace` has a member for each folder, whose name may have dots. NULL: nothing about this one. */
-static json_object *find_pings(json_object *document, const char *trace)
+static json_object *find_folder(json_object *document, const char *trace)
 {
 	json_object *traces = hs_json_get(document, "trace"), *folder = NULL;
 	const char *end = trace + strlen(trace), *start;
@@ -39,7 +39,7 @@ static json_object *find_pings(json_object *document, const char *trace)
 		return NULL;
 	memcpy(name, start, (size_t)(end - start));
 	name[end - start] = '\0';
-	return json_object_object_get_ex(traces, name, &folder) ? hs_json_get(folder, "guest_clock") : NULL;
+	return json_object_object_get_ex(traces, name, &folder) ? folder : NULL;
 }
 
 int hs_machine_clock_open(json_object *document, const char *trace, const struct hs_ctf_info *info,
@@ -47,7 +47,8 @@ int hs_machine_clock_open(json_object *document, const char *trace, const struct
 {
 	struct hs_machine_clock clock = { .is_host = !strcmp(info->machine, "host"),
 					  .to_boot_ns = info->clock_offset_ns - host_offset_ns };
-	json_object *pings = clock.is_host || strcmp(info->clock, HS_CTF_CLOCK) ? NULL : find_pings(document, trace);
+	json_object *folder = clock.is_host || strcmp(info->clock, HS_CTF_CLOCK) ? NULL : find_folder(document, trace);
+	json_object *pings = folder ? hs_json_get(folder, "guest_clock") : NULL;
 	struct hs_guest_clock_summary summary;
 	int err = pings ? hs_guest_clock_from_json(pings, &clock.guest) : 0;
 
@@ -62,6 +63,11 @@ int hs_machine_clock_open(json_object *document, const char *trace, const struct
 	if (!hs_guest_clock_summary(&clock.guest, &summary)) {
 		clock.is_mapped = true;
 		clock.bound_ns = summary.bound_ns;
+	}
+	if (folder && hs_json_get(folder, "host_clock_error_bound_ns")) {
+		clock.is_host = true; /* read on the host's clocks, not on its own */
+		clock.to_boot_ns = 0;
+		clock.bound_ns = hs_json_get_u64(folder, "host_clock_error_bound_ns");
 	}
 	*out = clock;
 	return 0;

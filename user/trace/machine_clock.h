@@ -12,9 +12,9 @@
 #include "trace/ctf_metadata.h"
 
 struct hs_machine_clock {
-	bool is_host;
+	bool is_host;	    /* its times are the host's, within bound_ns */
 	bool is_mapped;	    /* through pings; else nobody knows how far off the times may be */
-	uint64_t bound_ns;  /* of a mapped one: how far, from the first to the last ping; 0 for the host */
+	uint64_t bound_ns;  /* of a mapped one: how far, from the first to the last ping; 0 for the host itself */
 	int64_t to_boot_ns; /* of one that is not mapped: added to its times */
 	struct hs_guest_clock guest;
 };
