@@ -122,11 +122,11 @@ static void feed(struct hs_lane *lane, struct hs_dma_parser *parser, struct hs_g
 			hs_lane_refused(lane, &refused);
 			break;
 		case 5:
-			hs_lane_interrupt(lane, now_ns);
-			hs_lane_entry(lane, now_ns);
+			hs_lane_interrupt(lane, &(struct hs_sight){ now_ns, 500 });
+			hs_lane_entry(lane, &(struct hs_sight){ now_ns, 500 });
 			break;
 		case 6:
-			hs_lane_exit(lane, now_ns);
+			hs_lane_exit(lane, &(struct hs_sight){ now_ns, 500 });
 			break;
 		default:
 			hs_lane_settle(lane, now_ns);

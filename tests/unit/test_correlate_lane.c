@@ -208,9 +208,9 @@ static void play_whole_path(uint64_t l2_clock_error_ns)
 		record.header.ts = at + US;
 		tap(record, HS_ROLE_L2, true);
 		dma(at + 10 * US, at + 12 * US, 60, true);
-		hs_lane_interrupt(lane, at + 15 * US);
-		hs_lane_exit(lane, at + 16 * US);
-		hs_lane_entry(lane, at + 18 * US);
+		hs_lane_interrupt(lane, &(struct hs_sight){ at + 15 * US, 3 * US });
+		hs_lane_exit(lane, &(struct hs_sight){ at + 16 * US, 3 * US });
+		hs_lane_entry(lane, &(struct hs_sight){ at + 18 * US, 3 * US });
 		guest(true, HS_GUEST_ARRIVE, at + 30 * US - l2_clock_error_ns, i, len - 14, 0);
 		guest(true, HS_GUEST_STACK, at + 33 * US - l2_clock_error_ns, i, len - 14, 0);
 		if (i % 10 == 0) {
@@ -253,6 +253,8 @@ static void test_every_layer_is_joined_both_ways(void **state)
 			assert_at(packet, HS_LAYER_DMA_BEGIN, at + 10 * US);
 			assert_at(packet, HS_LAYER_L1_IRQ, at + 15 * US);
 			assert_at(packet, HS_LAYER_L1_ENTRY, at + 18 * US);
+			assert_int_equal(packet->sights[HS_LAYER_L1_IRQ].error_ns, 3 * US);
+			assert_int_equal(packet->sights[HS_LAYER_L2_NIC].error_ns, 5 * US);
 			assert_at(packet, HS_LAYER_L2_NIC, at + 30 * US);
 			assert_at(packet, HS_LAYER_L2_STACK, at + 33 * US);
 			assert_int_equal(packet->exit_nr, 1);

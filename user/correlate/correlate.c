@@ -338,7 +338,7 @@ static void deliver_interrupt(struct walk *walk, const struct hs_guest_record *r
 {
 	for (unsigned int i = 0; i < walk->result->tenant_nr; i++)
 		if (*walk->tenants[i].pci && strstr(record->name, walk->tenants[i].pci) && walk->tenants[i].lane)
-			hs_lane_interrupt(walk->tenants[i].lane, record->sight.time_ns);
+			hs_lane_interrupt(walk->tenants[i].lane, &record->sight);
 }
 
 static void deliver_l1(struct walk *walk, const struct hs_guest_record *record)
@@ -350,9 +350,9 @@ static void deliver_l1(struct walk *walk, const struct hs_guest_record *record)
 	else if (record->kind == HS_GUEST_RECORD_THREAD)
 		hs_owners_name(&walk->owners, record->tid, record->name);
 	else if (lane && record->kind == HS_GUEST_RECORD_ENTRY)
-		hs_lane_entry(lane, record->sight.time_ns);
+		hs_lane_entry(lane, &record->sight);
 	else if (lane && record->kind == HS_GUEST_RECORD_EXIT)
-		hs_lane_exit(lane, record->sight.time_ns);
+		hs_lane_exit(lane, &record->sight);
 }
 
 static int deliver_guest(struct walk *walk, struct guest *guest)

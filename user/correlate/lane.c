@@ -49,6 +49,7 @@ struct hs_lane {
 	uint64_t dma_nr; /* of packets to the L2 */
 	bool is_finishing;
 	struct hs_times interrupts, entries, exits;
+	uint64_t l1_error_ns; /* the largest of them */
 };
 
 /* ---- packets come and go ---- */
@@ -105,10 +106,10 @@ static void look_into_l1(struct hs_lane *lane, struct hs_packet *packet)
 	if (packet->direction == HS_TO_L2 && from->time_ns) {
 		time_ns = hs_times_first_from(&lane->interrupts, from->time_ns);
 		if (time_ns && (!to->time_ns || time_ns <= to->time_ns)) {
-			sights[HS_LAYER_L1_IRQ] = (struct hs_sight){ time_ns, to->error_ns };
+			sights[HS_LAYER_L1_IRQ] = (struct hs_sight){ time_ns, lane->l1_error_ns };
 			time_ns = hs_times_first_from(&lane->entries, time_ns);
 			if (time_ns && (!to->time_ns || time_ns <= to->time_ns))
-				sights[HS_LAYER_L1_ENTRY] = (struct hs_sight){ time_ns, to->error_ns };
+				sights[HS_LAYER_L1_ENTRY] = (struct hs_sight){ time_ns, lane->l1_error_ns };
 		}
 	}
 	if (packet->direction == HS_FROM_L2) {
@@ -651,22 +652,29 @@ static void on_client_receive_alone(void *ctx, const struct hs_order_item *item,
 
 /* ---- L1, and the lane itself ---- */
 
-void hs_lane_interrupt(struct hs_lane *lane, uint64_t time_ns)
+static void add_l1(struct hs_lane *lane, struct hs_times *times, const struct hs_sight *sight)
+{
+	hs_times_add(times, sight->time_ns);
+	if (sight->error_ns > lane->l1_error_ns)
+		lane->l1_error_ns = sight->error_ns;
+}
+
+void hs_lane_interrupt(struct hs_lane *lane, const struct hs_sight *sight)
 {
 	lane->counts.interrupt_nr++;
-	hs_times_add(&lane->interrupts, time_ns);
+	add_l1(lane, &lane->interrupts, sight);
 }
 
-void hs_lane_entry(struct hs_lane *lane, uint64_t time_ns)
+void hs_lane_entry(struct hs_lane *lane, const struct hs_sight *sight)
 {
 	lane->counts.entry_nr++;
-	hs_times_add(&lane->entries, time_ns);
+	add_l1(lane, &lane->entries, sight);
 }
 
-void hs_lane_exit(struct hs_lane *lane, uint64_t time_ns)
+void hs_lane_exit(struct hs_lane *lane, const struct hs_sight *sight)
 {
 	lane->counts.exit_nr++;
-	hs_times_add(&lane->exits, time_ns);
+	add_l1(lane, &lane->exits, sight);
 }
 
 void hs_lane_settle(struct hs_lane *lane, uint64_t now_ns)

@@ -51,9 +51,10 @@ bool hs_lane_tap(struct hs_lane *lane, const struct hs_event_header *header, boo
 void hs_lane_refused(struct hs_lane *lane, const struct hs_event_net_dev_xmit *record);
 int hs_lane_dma(struct hs_lane *lane, const struct hs_dma *dma);
 int hs_lane_guest(struct hs_lane *lane, bool is_l2, const struct hs_lane_guest_event *event);
-void hs_lane_interrupt(struct hs_lane *lane, uint64_t time_ns);
-void hs_lane_entry(struct hs_lane *lane, uint64_t time_ns);
-void hs_lane_exit(struct hs_lane *lane, uint64_t time_ns);
+/* Of L1: the NIC's interrupt; entries and exits of the L2. */
+void hs_lane_interrupt(struct hs_lane *lane, const struct hs_sight *sight);
+void hs_lane_entry(struct hs_lane *lane, const struct hs_sight *sight);
+void hs_lane_exit(struct hs_lane *lane, const struct hs_sight *sight);
 
 /* All that happened before now_ns was told. */
 void hs_lane_settle(struct hs_lane *lane, uint64_t now_ns);
