@@ -4,6 +4,7 @@
 prints TAP. Usage: guest_agent.py FOLDER KERNEL; FOLDER has initramfs.gz (guest_agent.sh makes it)."""
 import ctypes
 import os
+import re
 import signal
 import socket
 import struct
@@ -123,21 +124,61 @@ class Channel:
 
 class Guest:
     def __init__(self, folder, kernel):
-        self.control = Channel(folder + "/agent-ctl-path")
-        self.data = [Channel(folder + "/trace-path-cpu%d" % cpu) for cpu in range(CPUS)]
+        self.folder, self.kernel, self.vm_nr = folder, kernel, 0
         self.console, self.last_id, self.answer = b"", 0, {}
+        self.raise_vm()
+
+    def raise_vm(self, *more):
+        ports = self.folder + "/vm%d" % self.vm_nr
+        self.vm_nr += 1
+        os.mkdir(ports)
+        self.control = Channel(ports + "/agent-ctl-path")
+        self.data = [Channel(ports + "/trace-path-cpu%d" % cpu) for cpu in range(CPUS)]
         devices = []
         for port in [self.control] + self.data:
             name = os.path.basename(port.path)
             devices += ["-chardev", "socket,id=%s,path=%s,server=on,wait=off" % (name, port.path),
                         "-device", "virtserialport,chardev=%s,name=%s" % (name, name)]
+        self.monitor_path = ports + "/monitor"
         self.qemu = subprocess.Popen(
             ["qemu-system-x86_64", "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", str(CPUS), "-m", "320",
-             "-nodefaults", "-nographic", "-serial", "stdio", "-kernel", kernel, "-initrd", folder + "/initramfs.gz",
-             "-append", "console=ttyS0 quiet no_timer_check", "-device", "virtio-serial"] + devices,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+             "-nodefaults", "-nographic", "-serial", "stdio", "-kernel", self.kernel, "-initrd", self.folder + "/initramfs.gz",
+             "-append", "console=ttyS0 quiet no_timer_check", "-chardev",
+             "socket,id=m,path=%s,server=on,wait=off" % self.monitor_path, "-mon", "m", "-device", "virtio-serial"] + devices +
+            list(more), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             preexec_fn=lambda: ctypes.CDLL(None).prctl(1, signal.SIGKILL))
         os.set_blocking(self.qemu.stdout.fileno(), False)
+
+    def connect(self):
+        for port in self.ports():
+            port.connect()
+
+    def migrate(self):
+        """to another QEMU, whose ports nobody has connected to yet"""
+        incoming, old = "unix:" + self.folder + "/migration", (self.qemu, self.ports(), self.monitor_path)
+        self.raise_vm("-incoming", incoming)
+        self.until(lambda: os.path.exists(self.folder + "/migration"), "the destination")
+        monitor, told = socket.socket(socket.AF_UNIX), b""
+        monitor.connect(old[2])
+        monitor.sendall(b"migrate -d %s\n" % incoming.encode())
+        while b"Migration status: completed" not in told:
+            if b"Migration status: failed" in told or old[0].poll() is not None:
+                print("Bail out! the guest does not migrate\n# %s" % told[-800:], flush=True)
+                sys.exit(1)
+            for port in old[1]:
+                port.take()
+            monitor.sendall(b"info migrate\n")
+            told += monitor.recv(65536)
+            time.sleep(0.02)
+        for port in old[1]:
+            port.take()
+            port.hang_up()
+        old[0].kill()
+        old[0].wait()
+
+    def kill(self):
+        self.qemu.kill()
+        self.qemu.wait()
 
     def ports(self):
         return [self.control] + self.data
@@ -158,6 +199,18 @@ class Guest:
                 sys.exit(1)
             self.pump()
             time.sleep(0.002)
+
+    def attempt(self, command, seconds):
+        """on the guest's console; how long it took, None: it did not end in that time"""
+        self.console, start = b"", time.monotonic()
+        self.qemu.stdin.write(command.encode() + b"\n")
+        self.qemu.stdin.flush()
+        while time.monotonic() - start < seconds:
+            self.pump()
+            if b"did " in self.console:
+                return time.monotonic() - start
+            time.sleep(0.002)
+        return None
 
     def until_said(self, text):
         self.until(lambda: text in self.console, text)
@@ -253,8 +306,7 @@ def test_hang_up(guest):
     guest.run("mark 0 20000; mark 1 500")
     used = guest.run("a=$(ticks); sleep 2; echo $(($(ticks) - a)) ticks").split(" ticks")[0].split()[-1]
     ok(int(used) < 50, "the agent does not spin meanwhile", "%s ticks of 200" % used)
-    for port in guest.ports():
-        port.connect()
+    guest.connect()
     equal(guest.order(STATUS), 0, "a host that comes back is answered")
     equal(guest.number(K_SESSION), guest.session, "and finds the recording")
     guest.run("mark 1 500")
@@ -339,19 +391,65 @@ def test_reboot(guest):
     equal(guest.events(), (100, True), "and what it records arrives")
 
 
+def test_live_migration(guest):
+    guest.order(HELLO)
+    agent_id = guest.number(K_AGENT_ID)
+    equal(guest.start(), 0, "START, then the guest migrates to another QEMU")
+    guest.run("mark 0 500")
+    guest.migrate()
+    guest.run("mark 0 100")
+    guest.connect()
+    equal(guest.order(HELLO), 0, "the agent answers there")
+    equal(guest.number(K_AGENT_ID), agent_id, "it is the same one")
+    equal((guest.order(STATUS), guest.number(K_SESSION)), (0, guest.session), "and still records")
+    guest.run("mark 0 100; mark 1 100")
+    equal(guest.stop(), 0, "STOP")
+    sums, _ = guest.sums()
+    equal((produced(sums), sums["overrun"]), (800, 0), "every event is counted, none was written over")
+    ok(guest.events()[0] >= 200, "what came after the migration arrives", guest.events())
+
+
+def stop_reading(guest, agent):
+    """a workload on CPU 0, whose port nobody reads: what becomes of it, of SIGTERM, and what is told of losses. A queue of
+    virtio holds 128 times what the agent's pipe does: the pipe is small, so that it fills up"""
+    guest.run("cd /sys/kernel/tracing; echo >trace; echo 1024 >buffer_size_kb; echo 1 >events/syscalls/enable; cd /")
+    guest.run("%s -s 64K >/agent.err 2>&1 & n=0; until ls -l /proc/$!/fd 2>/dev/null | grep -q vport || [ $n = 50 ]; do "
+              "n=$((n + 1)); sleep 0.1; done; [ $n -lt 50 ] || cat /agent.err" % agent)
+    guest.pump()
+    guest.data[0].is_held = True
+    guest.control.sock.sendall(b"1\n")
+    took = guest.attempt("taskset 1 dd if=/dev/zero of=/dev/null bs=1 count=200000 2>/dev/null", 30)
+    ended = took and guest.attempt("kill $(pidof %s); while pidof %s >/dev/null; do sleep 0.05; done" % (agent, agent), 5)
+    told = guest.run("cat /agent.err").splitlines()[-1:] if ended else []
+    print("# %-11s and a host that does not read: the workload %s, SIGTERM %s, it says: %s" %
+          (agent, "took %.1f s" % took if took else "stood still for 30 s",
+           "ended it in %.1f s" % ended if ended else "did not end it", " ".join(told).strip() or "nothing"), flush=True)
+    guest.data[0].is_held = False
+    return took, ended, told
+
+
+def test_beside_the_kernels_agent(guest):
+    guest.run("kill $(pidof hsbpf-agent); while pidof hsbpf-agent; do sleep 0.05; done; true")
+    took, ended, told = stop_reading(guest, "hsbpf-agent")
+    ok(took and ended, "a workload goes on that nobody reads of by the kernel's ring, and SIGTERM ends the agent")
+    ok(re.search("the rings lost [1-9]", " ".join(told)), "which says what was lost", told)
+    if not guest.run("ls /bin").count("trace-agent"):
+        ok(True, "beside the kernel's agent # SKIP its source is not here: apt-get install linux-source")
+        return
+    ok("lost" not in " ".join(stop_reading(guest, "trace-agent")[2]), "the kernel's agent does not say it")
+
+
 def main():
     guest = Guest(sys.argv[1], sys.argv[2])
     try:
         guest.wait_boot()
-        for port in guest.ports():
-            port.connect()
+        guest.connect()
         for test in (test_recording, test_hang_up, test_host_that_does_not_read, test_hotplug, test_killed, test_plain_orders,
-                     test_reboot):
+                     test_reboot, test_live_migration, test_beside_the_kernels_agent):
             test(guest)
         print("1..%d" % tests)
     finally:
-        guest.qemu.kill()
-        guest.qemu.wait()
+        guest.kill()
 
 
 main()

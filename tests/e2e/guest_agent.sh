@@ -13,6 +13,13 @@ release=${root##*/}
 root=${root%/lib/modules/*}
 mkdir -p "$work/initramfs"/{bin,dev,m,proc,sys}
 cp "$(command -v busybox)" build/hsbpf-agent "$work/initramfs/bin"
+# The kernel's own agent, where its source is: shown beside ours.
+for source in ${KERNEL_SOURCE:+"$KERNEL_SOURCE"} /usr/src/linux-source-*.tar.xz; do
+	case $source in
+	*.tar.xz) [ -f "$source" ] && tar -C "$work" --strip-components=1 --wildcards -xf "$source" '*/tools/virtio/virtio-trace' && source=$work ;;
+	esac
+	gcc -O2 -static -pthread -o "$work/initramfs/bin/trace-agent" "$source"/tools/virtio/virtio-trace/*.c 2>/dev/null && break
+done
 n=10
 for module in virtio_pci virtio_console; do
 	for file in $(/sbin/modprobe -d "$root" -S "$release" --show-depends $module | awk '/^insmod/ {print $2}'); do
@@ -24,7 +31,10 @@ cat >"$work/initramfs/init" <<'INIT'
 /bin/busybox --install -s /bin
 export PATH=/bin
 mount -t devtmpfs d /dev; mount -t proc p /proc; mount -t sysfs s /sys; mount -t tracefs t /sys/kernel/tracing
+mount -t debugfs d /sys/kernel/debug
 for m in /m/*; do insmod $m; done
+mkdir /dev/virtio-ports # as udev makes it, for the kernel's agent
+for p in /sys/class/virtio-ports/*; do ln -s ../${p##*/} /dev/virtio-ports/$(cat $p/name); done
 dmesg -n 1
 agent() { hsbpf-agent >/dev/ttyS0 2>&1 & }
 ring() { echo /sys/kernel/tracing/instances/hsbpf-agent-*; }

@@ -25,7 +25,9 @@ static const uint32_t source_bits[] = { HS_WIRE_SOURCE_FTRACE | HS_WIRE_SOURCE_B
 
 static const struct hs_opt options[] = {
 	HS_OPT(struct agent_config, pipe_bytes, "size", 's', HS_OPT_SIZE, "SIZE", "1M",
-	       "pipe of each CPU: what is moved at once", .min = PIPE_MIN, .max = PIPE_MAX),
+	       "pipe of each CPU: what is moved at once; the queue to a host that does not read may keep 128 times as "
+	       "much",
+	       .min = PIPE_MIN, .max = PIPE_MAX),
 	HS_OPT(struct agent_config, to_stdout, "stdout", 'o', HS_OPT_FLAG, NULL, NULL,
 	       "no ports: record at once, and write frames that name their CPU to standard output"),
 	HS_OPT(struct agent_config, source, "source", 0, HS_OPT_CHOICE, "SOURCE", "both",
