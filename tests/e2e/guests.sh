@@ -101,9 +101,10 @@ python3 -c "
 import socket, sys
 monitor = socket.socket(socket.AF_UNIX)
 monitor.connect(sys.argv[1])
-monitor.recv(4096)
 monitor.sendall(b'system_reset\n')
-monitor.recv(4096)" "$work/monitor"
+said = b''
+while said.count(b'(qemu)') < 2:  # it reads byte by byte, and no more when we have gone
+    said += monitor.recv(4096) or sys.exit('the monitor has gone')" "$work/monitor"
 parts() { [ "$("$hsbpf" guest status --json vm | jq '.guest.state == "recording" and (.trace | length) == 2')" = true ]; }
 check "it boots again and is recorded again" until_true 100 parts
 run "$hsbpf" guest stop --json vm

@@ -26,7 +26,7 @@ said() { grep -qF -- "$1" "$work/$lab.err"; }
 
 # L1 panics while it boots: an init that ends at once, beside a copy of the program.
 mkdir "$work/bin"
-cp "$hsbpf" "$work/bin/"
+cp "$hsbpf" build/hsbpf-agent build/hsbpf-migtools "$work/bin/"
 ln -s "$PWD/trace_events" "$work/trace_events"
 lab=panic
 if echo 'int main(void) { return 0; }' | "${CC:-gcc}" -static -o "$work/bin/hsbpf-init" -x c -; then
