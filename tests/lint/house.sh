@@ -8,7 +8,13 @@ rule() {
 	n=$((n + 1))
 	if [ -z "$2" ]; then echo "ok $n - $1"; else echo "not ok $n - $1"; sed 's/^/#   /' <<<"$2"; fi
 }
-files() { git ls-files "$@" | while read -r f; do [ -f "$f" ] && echo "$f"; done; }
+every=$(find . \( -path ./.git -o -path ./build -o -path ./out \) -prune -o -type f -printf '%P\n' | sort)
+# files PATTERN...: those that match one, all without a pattern
+files() {
+	local f p
+	[ $# -gt 0 ] || set -- '*'
+	while read -r f; do for p; do [[ $f == $p ]] && echo "$f" && break; done; done <<<"$every"
+}
 code() { files '*.c' '*.h' '*.def'; }
 
 # uses FOLDER ALLOWED-REGEX: includes in quotes of FOLDER that are neither its own files nor allowed
