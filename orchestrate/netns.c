@@ -209,28 +209,43 @@ int hs_netns_add_bridge(struct hs_netns *netns, const char *name)
 	return code < 0 ? nl_fail(code, "add the bridge", name) : 0;
 }
 
-static int make_tap(const char *name)
+/* In the namespace that the thread is in; then tells it `request`. */
+static int make_tap(const char *name, unsigned long request, unsigned long argument, int *out)
 {
 	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
-	scoped(fd) int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+	scoped(fd) int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
 
 	if (fd < 0)
 		return hs_fail(-errno, "cannot open /dev/net/tun (load the module tun, or allow the device):");
 	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
-	if (ioctl(fd, TUNSETIFF, &ifr) < 0 || ioctl(fd, TUNSETPERSIST, 1) < 0)
+	if (ioctl(fd, TUNSETIFF, &ifr) < 0 || ioctl(fd, request, argument) < 0)
 		return hs_fail(-errno, "cannot make the tap %s (CAP_NET_ADMIN is needed):", name);
+	*out = take_fd(&fd);
 	return 0;
 }
 
-int hs_netns_add_tap(struct hs_netns *netns, const char *name)
+static int make_tap_in(struct hs_netns *netns, const char *name, unsigned long request, unsigned long argument,
+		       int *out)
 {
 	int home_fd, left, err = enter(netns->fd, &home_fd);
 
 	if (err)
 		return err;
-	err = make_tap(name);
+	err = make_tap(name, request, argument, out);
 	left = leave(home_fd);
 	return err ? err : left;
+}
+
+int hs_netns_add_tap(struct hs_netns *netns, const char *name)
+{
+	scoped(fd) int fd = -1;
+
+	return make_tap_in(netns, name, TUNSETPERSIST, 1, &fd);
+}
+
+int hs_netns_open_tap(struct hs_netns *netns, const char *name, int *fd)
+{
+	return make_tap_in(netns, name, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN, fd);
 }
 
 int hs_netns_add_veth(struct hs_netns *netns, const char *name, struct hs_netns *peer_netns, const char *peer_name)

@@ -33,6 +33,11 @@ uint32_t hs_netns_inode(const struct hs_netns *netns);
 int hs_netns_add_bridge(struct hs_netns *netns, const char *name);
 /* A persistent tap: QEMU opens it by name, and it goes with the namespace. */
 int hs_netns_add_tap(struct hs_netns *netns, const char *name);
+/*
+ * A tap whose frames the caller reads and writes, each behind a struct virtio_net_hdr and unsegmented, without waiting.
+ * It goes with *fd, which is the caller's.
+ */
+int hs_netns_open_tap(struct hs_netns *netns, const char *name, int *fd);
 int hs_netns_add_veth(struct hs_netns *netns, const char *name, struct hs_netns *peer, const char *peer_name);
 int hs_netns_add_address(struct hs_netns *netns, const char *name, const char *ip); /* of a /24 */
 int hs_netns_enslave(struct hs_netns *netns, const char *name, const char *bridge);

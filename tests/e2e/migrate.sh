@@ -8,14 +8,18 @@ nothing_left() { equal "$1: nothing is left behind" "$(remains; ip -o addr)" "$b
 trials() { jq -r "[.trials[] | $1] | join(\" \")" "$work/out"; }
 
 out=$work/smoke
-run "$hsbpf" migrate --plan smoke --json -o "$out"
+run "$hsbpf" migrate --plan smoke --json --max-net-downtime 1h --max-tap-gap 1h --max-brownout 1h -o "$out"
 equal "the smoke plan succeeds" "$status" 0
 [ "$status" = 0 ] || note "$(cat "$work/err")"
 check "its document fits its schema" tests/lib/schema.sh "$work/out"
 check "it is migrate.json" diff <(jq -S . "$work/out") <(jq -S . "$out/migrate.json")
 equal "precopy and postcopy were completed" "$(trials '.mode + ":" + .outcome')" "precopy:completed precopy-postcopy:completed"
 equal "the guest runs at the destination" "$(trials .guest_runs_at)" "destination destination"
+check "QEMU's account is whole: the total is no less than what it is made of" jq -e \
+	'all(.trials[].qemu; .total_ms > 0 and .total_ms >= .downtime_ms + .setup_ms)' "$work/out"
 equal "no page of the guest is wrong" "$(trials '.seen.guest_wrong_pages | tostring')" "0 0"
+check "after postcopy the guest read all of its 16384 pages, none is wrong" jq -e \
+	'.verification.wrong == 0 and .verification.pages_read >= 16384 and .config.memory_bytes / 4096 == 16384' "$out/trial-001/mm_dirty.json"
 equal "precopy had no postcopy, the other had" \
 	"$(trials '(.postcopy_boottime_ns > 0) | tostring')" "false true"
 check "the network gap agrees with the tap gap within the probe interval" jq -e \
@@ -78,27 +82,49 @@ check "does not converge: says so" jq -e '.trials[0].why | test("does not conver
 equal "does not converge: is not averaged" "$(jq -c '.cells[0] | [.valid, .invalid, .figures]' "$work/out")" '[[],[1],{}]'
 broken "the source dies" 0 --bandwidth 50M --fault source-dies
 equal "the source dies: failed, and the guest is gone" "$(trials '.outcome + " " + (.guest_runs_at | tostring)')" "failed null"
-broken "the destination dies" 0 --bandwidth 50M --fault destination-dies
+broken "the source dies in postcopy" 0 --bandwidth 50M --mode postcopy --fault source-dies
+equal "the source dies in postcopy: failed, and the guest is gone" "$(trials '.outcome + " " + (.guest_runs_at | tostring)')" "failed null"
+check "the source dies in postcopy: says so" jq -e '.trials[0].why == "the source'"'"'s QEMU died"' "$work/out"
+broken "the destination dies" 5 --max-net-downtime 1h --bandwidth 50M --fault destination-dies
 equal "the destination dies: failed, and the guest lives on at the source" "$(trials '.outcome + " " + .guest_runs_at')" "failed source"
 broken "the link goes down in precopy" 0 --bandwidth 50M --fault link-down --limit 3s
 equal "the link goes down in precopy: cancelled, and the guest lives on at the source" \
 	"$(trials '.outcome + " " + .guest_runs_at')" "cancelled source"
-broken "the link goes down in postcopy" 0 --bandwidth 50M --mode postcopy --fault link-down
+broken "the link goes down in postcopy" 0 --bandwidth 100M --delay 15ms --mode postcopy --fault link-down
 equal "the link goes down in postcopy: recovered, no page is wrong" \
 	"$(trials '"\(.outcome) \(.recovered) \(.guest_runs_at) \(.seen.guest_wrong_pages)"')" "completed true destination 0"
 
-fails "a mode that this QEMU has not is said before anything starts" 4 "this QEMU has no mode zero-page-none" \
-	"$hsbpf" migrate --mode precopy,zero-page-none -o "$work/none"
-check "and nothing was made" test ! -e "$work/none"
+check "the link goes down in postcopy: a page waits for its request's way there and its own way back" jq -e \
+	'.limits.link_delay_ns == 15e6 and .trials[0].seen.postcopy_wait_max_ms >= 30' "$work/out"
+
+"$hsbpf" migrate --list-modes >"$work/modes"
+missing=$(awk '$2 == "no" { print $1; exit }' "$work/modes")
+if [ "$missing" ]; then
+	fails "a mode that this QEMU has not is said before anything starts" 4 "this QEMU has no mode $missing" \
+		"$hsbpf" migrate --mode "precopy,$missing" -o "$work/none"
+	check "and nothing was made" test ! -e "$work/none"
+else
+	skip "a mode that this QEMU has not is said before anything starts" "it has all"
+fi
 fails "an unknown mode" 2 "there is no such mode" "$hsbpf" migrate --mode faster -o "$work/none"
 echo 'dirt = 3' >"$work/bad.plan"
 fails "a plan with a line that is none" 2 "bad.plan:1: 'dirt' is no line of a plan" "$hsbpf" migrate --plan "$work/bad.plan" -o "$work/none"
 
-"$hsbpf" migrate $small --bandwidth 50M -v -o "$work/killed" >/dev/null 2>"$work/err" &
-killed=$!
-check "a migration has begun" until_true 60 grep -q "source: QMP event MIGRATION_PASS" "$work/err"
-kill -KILL "$killed"
-wait "$killed" 2>/dev/null
+# begun NAME: one of a slow link, in the background, until pages are sent; its process is $!
+begun() {
+	"$hsbpf" migrate $small --bandwidth 50M -v -o "$work/$1" >/dev/null 2>"$work/err" &
+	check "$1: a migration has begun" until_true 60 grep -q "source: QMP event MIGRATION_PASS" "$work/err"
+}
+begun interrupted
+kill -INT $!
+wait $!
+equal "an interrupt in the middle: exit code" $? 130
+equal "an interrupt in the middle: what there is is written" "$(jq -r .outcome "$work/interrupted/migrate.json")" interrupted
+check "an interrupt in the middle: that fits the schema" tests/lib/schema.sh "$work/interrupted/migrate.json"
+nothing_left "an interrupt in the middle"
+begun killed
+kill -KILL $!
+wait $! 2>/dev/null
 run "$hsbpf" lab status
 nothing_left "killed in the middle, then the next verb"
 plan

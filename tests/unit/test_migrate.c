@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "cm.h"
+#include "migrate/experiment.h"
 #include "migrate/figures.h"
 #include "migrate/plan.h"
 #include "migrate/seen.h"
@@ -169,6 +170,32 @@ static void test_invalid_trials_are_listed_and_not_averaged(void **state)
 		    hs_json_get_double(gap, "max") == 30 && hs_json_get_double(gap, "stddev") == 10);
 }
 
+static void test_thresholds_count_what_is_over_and_what_cannot_be_told(void **state)
+{
+	scoped(json) json_object *document = json_tokener_parse(
+		"{\"trials\":[" TRIAL("1", "completed", "10.0") "," TRIAL("2", "completed", "10.1") "," TRIAL(
+			"3", "cancelled", "1.0") "," TRIAL("4", "completed", "null") "]}");
+	struct hs_plan_options options = { .max_tap_gap_ns = 10000000 };
+
+	(void)state;
+	assert_int_equal(hs_experiment_check(document, &options), 3);
+	options = (struct hs_plan_options){ .max_tap_gap_ns = 11000000 };
+	assert_int_equal(hs_experiment_check(document, &options), 2);
+	options = (struct hs_plan_options){ 0 };
+	assert_int_equal(hs_experiment_check(document, &options), 0);
+}
+
+static void test_a_failure_counts_unless_something_was_broken(void **state)
+{
+	scoped(json) json_object *document = json_tokener_parse(
+		"{\"trials\":[{\"outcome\":\"failed\",\"fault\":\"none\"},{\"outcome\":\"failed\",\"fault\":\"link-"
+		"down\"},"
+		"{\"outcome\":\"cancelled\",\"fault\":\"none\"},{\"outcome\":\"completed\",\"fault\":\"none\"}]}");
+
+	(void)state;
+	assert_int_equal(hs_experiment_failures(document), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -179,6 +206,8 @@ int main(void)
 		cmocka_unit_test(test_the_gap_at_the_switch_is_the_one_around_it),
 		cmocka_unit_test(test_brownout_counts_windows_below_half),
 		cmocka_unit_test(test_invalid_trials_are_listed_and_not_averaged),
+		cmocka_unit_test(test_thresholds_count_what_is_over_and_what_cannot_be_told),
+		cmocka_unit_test(test_a_failure_counts_unless_something_was_broken),
 	};
 
 	return RUN_TESTS("migrate", tests);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What the pages share: texts, numbers, plots in SVG. */
-const colours = ["#0067b1", "#d1570a", "#2e8540", "#8a3ffc", "#b0006d", "#6b5b00"];
+const colours = ["#0067b1", "#d1570a", "#2e8540", "#8a3ffc", "#b0006d", "#6b5b00", "#00858a", "#7a4b2a", "#e05c8a", "#5a6b7c", "#9fb300", "#222222"];
 const el = id => document.getElementById(id);
 const esc = s => String(s).replace(/[&<>"]/g, c => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[c]);
 const num = v => v === 0 ? "0" : Math.abs(v) >= 100 ? Math.round(v).toString() : v.toFixed(Math.abs(v) >= 10 ? 1 : 2);

@@ -87,6 +87,8 @@ static int run_experiment(const struct migrate_config *config, const struct hs_p
 		report(config, out, document);
 	if (!err && hs_experiment_check(document, &plan->options))
 		return HS_EXIT_THRESHOLD;
+	if (!err && hs_experiment_failures(document))
+		return HS_EXIT_FAILURE;
 	return exit_code(err);
 }
 

@@ -87,6 +87,13 @@ static void __attribute__((format(printf, 2, 3))) say_why(struct hs_drive *drive
 	va_end(args);
 }
 
+static void add_to_why(struct hs_drive *drive, const char *more)
+{
+	size_t len = strlen(drive->why);
+
+	snprintf(drive->why + len, sizeof(drive->why) - len, "%s", more);
+}
+
 typedef int (*qmp_call)(struct hs_qmp *qmp, const char *command, json_object *arguments, json_object **result);
 
 /* A refusal is this migration's failure, not the program's: why says it. */
@@ -139,6 +146,10 @@ bool hs_drive_runs_at(struct hs_drive *drive, enum hs_end end)
 {
 	scoped(json) json_object *status = NULL;
 
+	/* A guest whose pages are gone: its QEMU waits for them, and answers nothing meanwhile. */
+	if (end == HS_DESTINATION && drive->postcopy_ns && drive->is_gone[HS_SOURCE] &&
+	    drive->outcome != HS_OUTCOME_COMPLETED)
+		return false;
 	return drive->site->machines[end].qmp &&
 	       !hs_qmp_call(drive->site->machines[end].qmp, "query-status", NULL, &status) &&
 	       hs_json_get_bool(status, "running");
@@ -347,6 +358,8 @@ static int give_up(struct hs_drive *drive)
 		err = wait_for_status(drive, HS_SOURCE, "cancelled");
 	if (!err)
 		drive->outcome = HS_OUTCOME_CANCELLED;
+	else if (err == -ETIMEDOUT)
+		add_to_why(drive, "; QEMU was told to cancel it and has not yet");
 	return err;
 }
 
@@ -388,6 +401,21 @@ static int await_destination(struct hs_drive *drive)
 	return err ? err : wait_for_event(drive, "RESUME", NULL, "resume the guest");
 }
 
+/* QEMU says that it has completed before it has summed up: until then its total is 0. */
+static int await_account(struct hs_drive *drive)
+{
+	uint64_t deadline = hs_now_ns() + STEP_LIMIT_NS;
+	char status[32];
+	int err = look(drive, HS_SOURCE, status);
+
+	while (!err && !hs_json_get_u64(drive->last[HS_SOURCE], "total-time") && hs_now_ns() < deadline) {
+		err = wait_ns(drive, POLL_NS);
+		if (!err)
+			err = look(drive, HS_SOURCE, status);
+	}
+	return err;
+}
+
 static int start(struct hs_drive *drive)
 {
 	uint64_t downtime_ms = drive->options->downtime_limit_ns / 1000000;
@@ -408,6 +436,14 @@ static int start(struct hs_drive *drive)
 	return err ? err : call(drive, HS_SOURCE, "migrate", uri(PORT), NULL);
 }
 
+/* A QMP connection can end before its QEMU is seen to. */
+static bool is_one_gone(void *ctx)
+{
+	const struct hs_drive *drive = ctx;
+
+	return drive->is_gone[HS_SOURCE] || drive->is_gone[HS_DESTINATION];
+}
+
 int hs_drive_run(struct hs_drive *drive)
 {
 	int err = start(drive);
@@ -417,12 +453,16 @@ int hs_drive_run(struct hs_drive *drive)
 	if (!err && drive->outcome == HS_OUTCOME_COMPLETED)
 		err = await_destination(drive);
 	drive->end_ns = hs_now_ns();
+	if (!err && drive->outcome == HS_OUTCOME_COMPLETED)
+		err = await_account(drive);
 	if (!err)
 		return 0;
 	if (err == -EINTR)
 		return err;
 	drive->outcome = HS_OUTCOME_FAILED;
-	if (drive->is_gone[HS_SOURCE] || drive->is_gone[HS_DESTINATION])
+	if (err == -EPIPE)
+		hs_loop_until(drive->site->config.loop, is_one_gone, drive, hs_now_ns() + STEP_LIMIT_NS);
+	if (is_one_gone(drive))
 		snprintf(drive->why, sizeof(drive->why), "the %s's QEMU died",
 			 drive->is_gone[HS_SOURCE] ? "source" : "destination");
 	say_why(drive, "error %d", -err);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -194,6 +195,7 @@ static void describe(struct experiment *experiment)
 	hs_json_add_string(object, "kernel", experiment->images->release);
 	object = hs_json_add_object(document, "limits");
 	hs_json_add_u64(object, "trials", options->trials);
+	hs_json_add_u64(object, "link_delay_ns", options->delay_ns);
 	hs_json_add_u64(object, "probe_interval_ns", options->interval_ns);
 	hs_json_add_u64(object, "settle_ns", options->settle_ns);
 	hs_json_add_u64(object, "limit_ns", options->limit_ns);
@@ -287,14 +289,34 @@ int hs_experiment_run(const struct hs_experiment_config *config, json_object **d
 
 /* ---- thresholds -------------------------------------------------------------------------------- */
 
-static unsigned check_one(json_object *trial, const char *path, uint64_t limit_ns)
-{
-	double ms = hs_json_get_double(trial, path);
+static const struct {
+	const char *option, *path;
+	size_t offset; /* of the limit in the plan's options, ns; 0: there is none */
+} thresholds[] = {
+	{ "max-net-downtime", "seen.network_gap_ms", offsetof(struct hs_plan_options, max_net_downtime_ns) },
+	{ "max-tap-gap", "seen.tap_gap_ms", offsetof(struct hs_plan_options, max_tap_gap_ns) },
+	{ "max-stop-resume", "seen.stop_resume_ms", offsetof(struct hs_plan_options, max_stop_resume_ns) },
+	{ "max-blackout", "seen.guest_blackout_ms", offsetof(struct hs_plan_options, max_blackout_ns) },
+	{ "max-brownout", "seen.brownout_ms", offsetof(struct hs_plan_options, max_brownout_ns) },
+	{ "max-qemu-downtime", "qemu.downtime_ms", offsetof(struct hs_plan_options, max_qemu_downtime_ns) },
+	{ "max-total", "qemu.total_ms", offsetof(struct hs_plan_options, max_total_ns) },
+};
 
-	if (!limit_ns || !hs_json_get(trial, path) || ms * 1e6 <= (double)limit_ns)
+/* What was to be held and was not measured was not held. */
+static unsigned check_one(json_object *trial, size_t row, uint64_t limit_ns)
+{
+	const char *folder = hs_json_get_string(trial, "folder"), *outcome = hs_json_get_string(trial, "outcome");
+	const char *path = thresholds[row].path;
+	double ms = hs_json_get_double(trial, path), limit_ms = (double)limit_ns / 1e6;
+
+	if (strcmp(outcome, "completed") != 0)
+		hs_err("%s: %s, and --%s was given", folder, outcome, thresholds[row].option);
+	else if (!hs_json_get(trial, path))
+		hs_err("%s: %s was not seen, and --%s was given", folder, path, thresholds[row].option);
+	else if (ms > limit_ms)
+		hs_err("%s: %s is %.1f ms, more than %.1f", folder, path, ms, limit_ms);
+	else
 		return 0;
-	hs_err("%s: %s is %.1f ms, more than %.1f", hs_json_get_string(trial, "folder"), path, ms,
-	       (double)limit_ns / 1e6);
 	return 1;
 }
 
@@ -304,18 +326,27 @@ unsigned hs_experiment_check(json_object *document, const struct hs_plan_options
 	unsigned exceeded = 0;
 
 	for (size_t i = 0; i < json_object_array_length(trials); i++) {
-		json_object *trial = json_object_array_get_idx(trials, i);
+		for (size_t row = 0; row < HS_ARRAY_SIZE(thresholds); row++) {
+			uint64_t limit_ns = 0;
 
-		exceeded += check_one(trial, "seen.network_gap_ms", options->max_net_downtime_ns);
-		exceeded += check_one(trial, "seen.tap_gap_ms", options->max_tap_gap_ns);
-		exceeded += check_one(trial, "seen.guest_blackout_ms", options->max_blackout_ns);
-		exceeded += check_one(trial, "qemu.downtime_ms", options->max_qemu_downtime_ns);
-		exceeded += check_one(trial, "qemu.total_ms", options->max_total_ns);
-		if (options->max_total_ns && strcmp(hs_json_get_string(trial, "outcome"), "completed") != 0) {
-			hs_err("%s: %s, and --max-total was given", hs_json_get_string(trial, "folder"),
-			       hs_json_get_string(trial, "outcome"));
-			exceeded++;
+			memcpy(&limit_ns, (const char *)options + thresholds[row].offset, sizeof(limit_ns));
+			if (limit_ns)
+				exceeded += check_one(json_object_array_get_idx(trials, i), row, limit_ns);
 		}
 	}
 	return exceeded;
+}
+
+unsigned hs_experiment_failures(json_object *document)
+{
+	json_object *trials = hs_json_get(document, "trials");
+	unsigned failed = 0;
+
+	for (size_t i = 0; i < json_object_array_length(trials); i++) {
+		json_object *trial = json_object_array_get_idx(trials, i);
+
+		failed += !strcmp(hs_json_get_string(trial, "outcome"), hs_outcome_name(HS_OUTCOME_FAILED)) &&
+			  !strcmp(hs_json_get_string(trial, "fault"), hs_fault_names[HS_FAULT_NONE]);
+	}
+	return failed;
 }

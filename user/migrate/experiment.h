@@ -27,7 +27,9 @@ int hs_experiment_run(const struct hs_experiment_config *config, json_object **d
 /* Prints each mode and whether this QEMU has it. 0 or -errno after a message. */
 int hs_experiment_list_modes(struct hs_loop *loop, const char *lab);
 
-/* How many thresholds were exceeded, each said. */
+/* How many thresholds were exceeded, or could not be told of a trial, each said. Pure but for that. */
 unsigned hs_experiment_check(json_object *document, const struct hs_plan_options *options);
+/* How many migrations failed that nothing was to break. */
+unsigned hs_experiment_failures(json_object *document);
 
 #endif

@@ -25,6 +25,8 @@ const struct hs_measure hs_measures[] = {
 	{ "qemu.multifd_bytes", NULL },
 	{ "qemu.normal_pages", NULL },
 	{ "qemu.zero_pages", NULL },
+	{ "qemu.xbzrle_pages", NULL },
+	{ "qemu.compressed_pages", NULL },
 	{ "qemu.dirty_pages_rate", NULL },
 	{ "qemu.postcopy_requests", NULL },
 	{ "qemu.postcopy_blocktime_ms", NULL },
@@ -148,13 +150,14 @@ static json_object *figure_of(json_object *cell, const char *path)
 	return figure;
 }
 
-static void print_cell(FILE *out, json_object *cell)
+static void print_cell(FILE *out, json_object *cell, uint64_t delay_ns)
 {
-	char rate[32];
+	char rate[32], delay[32];
 
-	fprintf(out, "%s, %" PRIu64 " MiB/s dirtied, link of %s: %zu valid, %zu not\n",
+	fprintf(out, "%s, %" PRIu64 " MiB/s dirtied, link of %s%s%s: %zu valid, %zu not\n",
 		hs_json_get_string(cell, "mode"), hs_json_get_u64(cell, "dirty_mib_per_s"),
 		hs_format_rate(rate, sizeof(rate), (double)hs_json_get_u64(cell, "bandwidth_bps")),
+		delay_ns ? " and " : "", delay_ns ? hs_format_ns(delay, sizeof(delay), delay_ns) : "",
 		json_object_array_length(hs_json_get(cell, "valid")),
 		json_object_array_length(hs_json_get(cell, "invalid")));
 	if (!json_object_array_length(hs_json_get(cell, "valid")))
@@ -184,7 +187,7 @@ void hs_figures_print(FILE *out, json_object *document)
 	json_object *cells = hs_json_get(document, "cells"), *trials = hs_json_get(document, "trials");
 
 	for (size_t i = 0; i < json_object_array_length(cells); i++) {
-		print_cell(out, json_object_array_get_idx(cells, i));
+		print_cell(out, json_object_array_get_idx(cells, i), hs_json_get_u64(document, "limits.link_delay_ns"));
 		fputc('\n', out);
 	}
 	for (size_t i = 0; i < json_object_array_length(trials); i++)

@@ -20,8 +20,9 @@ struct hs_plan_options {
 	struct hs_opt_list modes, dirty, bandwidth;
 	uint32_t trials, cpus;
 	uint64_t mem_bytes, dirty_mem_bytes;
-	uint64_t interval_ns, settle_ns, limit_ns, downtime_limit_ns;
-	uint64_t max_net_downtime_ns, max_tap_gap_ns, max_blackout_ns, max_qemu_downtime_ns, max_total_ns;
+	uint64_t delay_ns, interval_ns, settle_ns, limit_ns, downtime_limit_ns;
+	uint64_t max_net_downtime_ns, max_tap_gap_ns, max_stop_resume_ns, max_blackout_ns, max_brownout_ns,
+		max_qemu_downtime_ns, max_total_ns;
 	int fault;
 };
 
@@ -37,6 +38,8 @@ struct hs_plan_options {
 		       "MiB that the guest dirties a second (default 50); several as above; 0: an idle guest"),        \
 		HS_OPT(type, member.bandwidth, "bandwidth", 'b', HS_OPT_LIST, "RATE", NULL,                            \
 		       "bits a second of the link, such as 100M or 1G (default 1G); several as above"),                \
+		HS_OPT(type, member.delay_ns, "delay", 0, HS_OPT_DURATION, "TIME", NULL,                               \
+		       "what the link takes, one way (default 0)"),                                                    \
 		HS_OPT(type, member.trials, "trials", 't', HS_OPT_U32, "N", NULL,                                      \
 		       "migrations of each kind (default 3)", .max = 10000),                                           \
 		HS_OPT(type, member.mem_bytes, "mem", 0, HS_OPT_SIZE, "SIZE", NULL,                                    \
@@ -59,15 +62,20 @@ struct hs_plan_options {
 		HS_OPT(type, member.fault, "fault", 0, HS_OPT_CHOICE, "FAULT", "none",                                 \
 		       "what is broken in the middle of each migration", .choices = hs_fault_names),                   \
 		HS_OPT(type, member.max_net_downtime_ns, "max-net-downtime", 0, HS_OPT_DURATION, "TIME", NULL,         \
-		       "exit with 5 when the probes' gap at a switch is longer"),                                      \
+		       "exit with 5 when the probes' gap at a switch is longer; as with those below, also when a "     \
+		       "migration is not completed"),                                                                  \
 		HS_OPT(type, member.max_tap_gap_ns, "max-tap-gap", 0, HS_OPT_DURATION, "TIME", NULL,                   \
 		       "exit with 5 when the gap between the taps is longer"),                                         \
+		HS_OPT(type, member.max_stop_resume_ns, "max-stop-resume", 0, HS_OPT_DURATION, "TIME", NULL,           \
+		       "exit with 5 when the time from STOP to RESUME is longer"),                                     \
 		HS_OPT(type, member.max_blackout_ns, "max-blackout", 0, HS_OPT_DURATION, "TIME", NULL,                 \
 		       "exit with 5 when nothing came out of the guest for longer"),                                   \
+		HS_OPT(type, member.max_brownout_ns, "max-brownout", 0, HS_OPT_DURATION, "TIME", NULL,                 \
+		       "exit with 5 when the guest wrote less than half of its rate for longer"),                      \
 		HS_OPT(type, member.max_qemu_downtime_ns, "max-qemu-downtime", 0, HS_OPT_DURATION, "TIME", NULL,       \
 		       "exit with 5 when QEMU's own downtime is longer"),                                              \
 		HS_OPT(type, member.max_total_ns, "max-total", 0, HS_OPT_DURATION, "TIME", NULL,                       \
-		       "exit with 5 when a migration takes longer, or is not completed")
+		       "exit with 5 when a migration takes longer")
 
 struct hs_plan {
 	const struct hs_mode *modes[HS_PLAN_AXIS_MAX];

@@ -13,8 +13,9 @@
 #include "migrate/sources.h"
 
 #define MS 1e6
-/* Probes that a page can draw around the switch. */
-#define AROUND_NS 1500000000u
+/* Probes that a page can draw around STOP. */
+#define BEFORE_NS 1500000000u
+#define AFTER_NS 10000000000u
 
 struct looking {
 	const struct hs_seen_input *input;
@@ -103,7 +104,7 @@ static void on_probe(void *ctx, const struct hs_seen_probe *probe)
 	if (probe->rtt_ns && strcmp(probe->what, "duplicate") != 0 &&
 	    append(&looking->answers, probe->sent_ns + probe->rtt_ns))
 		looking->err = -ENOMEM;
-	if (!centre || probe->sent_ns + AROUND_NS < centre || probe->sent_ns > centre + AROUND_NS)
+	if (!centre || probe->sent_ns + BEFORE_NS < centre || probe->sent_ns > centre + AFTER_NS)
 		return;
 	pair = json_object_new_array();
 	json_object_array_add(pair, json_object_new_int64((int64_t)probe->sent_ns - (int64_t)centre));

@@ -62,7 +62,9 @@ static int make_host(struct hs_site *site, enum hs_end end)
 static int make_link(struct hs_site *site)
 {
 	struct hs_netns *source = site->hosts[HS_SOURCE], *destination = site->hosts[HS_DESTINATION];
-	int err = hs_netns_add_veth(source, HS_SITE_LINK, destination, HS_SITE_LINK);
+	uint64_t delay_ns = site->config.options->delay_ns;
+	int err = delay_ns ? hs_delay_open(source, destination, HS_SITE_LINK, delay_ns, &site->link)
+			   : hs_netns_add_veth(source, HS_SITE_LINK, destination, HS_SITE_LINK);
 
 	if (!err)
 		err = hs_netns_add_address(source, HS_SITE_LINK, SOURCE_IP);
@@ -186,6 +188,7 @@ void hs_site_free(struct hs_site *site)
 {
 	if (!site)
 		return;
+	hs_delay_free(site->link);
 	for (int end = 0; end < HS_END_NR; end++) {
 		hs_machine_clear(&site->machines[end]);
 		hs_netns_free(site->hosts[end]);

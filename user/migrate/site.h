@@ -13,6 +13,7 @@
 
 #include "migrate/plan.h"
 #include "orchestrate/accel.h"
+#include "orchestrate/delay.h"
 #include "orchestrate/images.h"
 #include "orchestrate/labdir.h"
 #include "orchestrate/machine.h"
@@ -42,6 +43,7 @@ struct hs_site_config {
 struct hs_site {
 	struct hs_site_config config;
 	struct hs_netns *hosts[HS_END_NR], *client;
+	struct hs_delay *link; /* NULL: a veth, without delay */
 	struct hs_machine machines[HS_END_NR];
 	char *logs[HS_END_NR]; /* QEMU's trace events */
 };
