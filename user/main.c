@@ -38,6 +38,8 @@ const struct hs_verb *const hs_verbs[] = {
 	&cmd_report_irq,
 	&cmd_report_cpu,
 	&cmd_migrate,
+	&cmd_log_level,
+	&cmd_log,
 	HS_MIGTOOLS_VERBS
 	&cmd_gen,
 	NULL,

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* `hsbpf log`: the logs of this host's kernel and of a lab's machines as one, and `hsbpf log level` while it runs. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+
+#include "base/interrupt.h"
+#include "base/log.h"
+#include "cmd.h"
+#include "journal/control.h"
+#include "journal/journal.h"
+
+#define LOG_DIR "/var/log/hsbpf"
+#define SIZE_MIN (128u << 10)
+
+struct log_config {
+	const char *out, *level;
+	uint64_t max_bytes, max_age_ns, window_ns, duration_ns;
+	uint32_t max_files;
+	bool to_stdout, json, only_new, verbose;
+};
+
+#define OUT_OPTION(config)                                                                                             \
+	HS_OPT(struct config, out, "out", 'o', HS_OPT_STR, "DIR", LOG_DIR, "folder of the log's files")
+
+static const struct hs_opt options[] = {
+	OUT_OPTION(log_config),
+	HS_OPT(struct log_config, to_stdout, "stdout", 0, HS_OPT_FLAG, NULL, NULL,
+	       "print the records instead of writing files"),
+	HS_OPT(struct log_config, json, "json", 0, HS_OPT_FLAG, NULL, NULL,
+	       "a line of JSON for each record (hsbpf.log/1), in hsbpf.jsonl"),
+	HS_OPT(struct log_config, max_bytes, "size", 's', HS_OPT_SIZE, "SIZE", "1M", "most bytes of one file",
+	       .min = SIZE_MIN),
+	HS_OPT(struct log_config, max_files, "count", 'n', HS_OPT_U32, "COUNT", "4",
+	       "files that are kept, the one that is written among them", .min = 1),
+	HS_OPT(struct log_config, max_age_ns, "age", 0, HS_OPT_DURATION, "TIME", NULL,
+	       "begin another file after that time, such as 24h; by size alone unless given", .min = 1),
+	HS_OPT(struct log_config, level, "level", 'l', HS_OPT_STR, "LEVEL", "debug",
+	       "leave out what is less severe: emerg, alert, crit, err, warning, notice, info, debug, or 0 to 7"),
+	HS_OPT(struct log_config, window_ns, "window", 0, HS_OPT_DURATION, "TIME", "500ms",
+	       "how long a record waits for earlier ones of other machines; later ones are marked late"),
+	HS_OPT(struct log_config, only_new, "new", 0, HS_OPT_FLAG, NULL, NULL,
+	       "leave out what this host's kernel logged before, unless this log has the records before it"),
+	HS_OPT(struct log_config, duration_ns, "duration", 'd', HS_OPT_DURATION, "TIME", NULL,
+	       "end after that time; at Ctrl-C unless given", .min = 1),
+	HS_OPT(struct log_config, verbose, "verbose", 'v', HS_OPT_FLAG, NULL, NULL, "say every step"),
+	HS_OPT_END,
+};
+
+struct log_run {
+	struct hs_loop *loop;
+	struct hs_journal *journal;
+	struct hs_watch hangup;
+	bool must_end;
+};
+
+static void on_interrupt(void *ctx)
+{
+	((struct log_run *)ctx)->must_end = true;
+}
+
+static void on_hangup(void *ctx, uint32_t events)
+{
+	struct log_run *log = ctx;
+	struct signalfd_siginfo info;
+
+	(void)events;
+	if (read(log->hangup.fd, &info, sizeof(info)) > 0)
+		hs_journal_reopen(log->journal);
+}
+
+static bool is_over(void *ctx)
+{
+	struct log_run *log = ctx;
+
+	return log->must_end || hs_journal_is_over(log->journal);
+}
+
+/* SIGHUP is an order here: open the file again. */
+static int watch_hangup(struct log_run *log)
+{
+	scoped(fd) int fd = -1;
+	sigset_t set;
+	int err;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd < 0)
+		return hs_fail(-errno, "cannot create a signalfd:");
+	err = hs_loop_add(log->loop, &log->hangup, fd, EPOLLIN, on_hangup, log);
+	if (!err)
+		take_fd(&fd);
+	return err;
+}
+
+static void say_counts(const struct hs_journal *journal)
+{
+	struct hs_journal_counts counts;
+
+	hs_journal_counts(journal, &counts);
+	hs_info("%llu records; missing %llu, late %llu, twice %llu, not written %llu",
+		(unsigned long long)counts.merge.records, (unsigned long long)counts.merge.missing,
+		(unsigned long long)counts.merge.late, (unsigned long long)counts.merge.duplicates,
+		(unsigned long long)counts.files.lost_lines);
+}
+
+static int follow(struct log_run *log, const struct log_config *config)
+{
+	uint64_t deadline_ns = config->duration_ns ? hs_now_ns() + config->duration_ns : 0;
+	int err = hs_journal_follow_host(log->journal);
+
+	if (!err)
+		err = hs_interrupt_open(log->loop, on_interrupt, log);
+	if (!err)
+		err = watch_hangup(log);
+	if (!err)
+		err = hs_loop_until(log->loop, is_over, log, deadline_ns);
+	hs_journal_finish(log->journal);
+	hs_interrupt_close(log->loop);
+	hs_loop_close(log->loop, &log->hangup);
+	if (!err || err == -ETIMEDOUT)
+		say_counts(log->journal);
+	return err == -ETIMEDOUT ? 0 : err;
+}
+
+static int run(void *config_ptr, int argc, char **argv)
+{
+	const struct log_config *config = config_ptr;
+	struct hs_journal_config journal = { .dir = config->to_stdout ? NULL : config->out,
+					     .json = config->json,
+					     .max_bytes = config->max_bytes,
+					     .max_files = config->max_files,
+					     .max_age_ns = config->max_age_ns,
+					     .window_ns = config->window_ns,
+					     .level = hs_journal_severity_parse(config->level),
+					     .only_new = config->only_new };
+	struct log_run log = { .hangup = HS_WATCH_NONE };
+	scoped(hs_loop) struct hs_loop *loop = NULL;
+	scoped(hs_journal) struct hs_journal *opened = NULL;
+	scoped(hs_journal_control) struct hs_journal_control *control = NULL;
+	int err;
+
+	if (argc) {
+		hs_err("log takes no operand, but '%s' was given", argv[0]);
+		return HS_EXIT_USAGE;
+	}
+	if (journal.level < 0) {
+		hs_err("--level '%s': emerg, alert, crit, err, warning, notice, info, debug, or 0 to 7", config->level);
+		return HS_EXIT_USAGE;
+	}
+	if (config->verbose)
+		hs_log_set_level(HS_LOG_DBG);
+	err = hs_loop_open(&loop);
+	if (!err)
+		err = hs_journal_open(loop, &journal, &opened);
+	if (!err && journal.dir)
+		err = hs_journal_control_open(opened, journal.dir, &control);
+	if (err)
+		return err;
+	log.loop = loop;
+	log.journal = opened;
+	return follow(&log, config);
+}
+
+const struct hs_verb cmd_log = {
+	.name = "log",
+	.synopsis = "",
+	.help = "follow the kernel's log into rotated files: ordered, every gap told, nothing cut",
+	.example = "log                     the kernel's log in rotated files, every gap told",
+	.text = "DIR/hsbpf.log is written; when it is full or old it becomes hsbpf.log.<N>, N counting up for ever, "
+		"and "
+		"the oldest goes: `tail -F DIR/hsbpf.log` misses nothing. A restart goes on with the record after the "
+		"last one in the files. Each line has time (UTC) and its bound, machine, severity, source, number, "
+		"thread or CPU where the kernel tells it, and the text with control characters as \\xNN. SIGHUP opens "
+		"the file again, SIGTERM ends it well.",
+	.options = options,
+	.config_size = sizeof(struct log_config),
+	.run = run,
+};
+
+/* ---- level ---- */
+
+struct level_config {
+	const char *out;
+};
+
+static const struct hs_opt level_options[] = { OUT_OPTION(level_config), HS_OPT_END };
+
+static int run_level(void *config_ptr, int argc, char **argv)
+{
+	const struct level_config *config = config_ptr;
+	int severity = argc == 2 ? hs_journal_severity_parse(argv[1]) : -EINVAL;
+
+	if (severity < 0) {
+		hs_err("log level needs a machine (or all) and a level: hsbpf log level l1 debug");
+		return HS_EXIT_USAGE;
+	}
+	return hs_journal_ask_level(config->out, argv[0], severity);
+}
+
+const struct hs_verb cmd_log_level = {
+	.name = "log level",
+	.synopsis = "MACHINE|all LEVEL",
+	.help = "change from which severity on a machine's records are written, while `hsbpf log` runs",
+	.text = "LEVEL is emerg, alert, crit, err, warning, notice, info or debug, or 0 to 7.",
+	.options = level_options,
+	.config_size = sizeof(struct level_config),
+	.run = run_level,
+};

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A file that somebody else appends to (a serial console, QEMU's stderr), line by line. The kernel tells when it
+ * grows; a line without an end, such as the last of a panic, is taken after a second. Files tell no times: a line's is
+ * when it was read, and its bound how long nobody had looked, a second at most.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+
+#include "base/io.h"
+#include "base/log.h"
+#include "journal/source.h"
+
+#define READ_BYTES 65536
+#define READS_PER_TURN 16
+#define QUIET_NS 1000000000ull
+#define DIR_EVENTS (IN_CREATE | IN_MOVED_TO)
+
+struct hs_file_source {
+	struct hs_journal *journal;
+	unsigned stream;
+	enum hs_journal_source kind;
+	char *path;
+	int fd; /* -1: not there yet */
+	ino_t inode;
+	uint64_t offset, looked_ns;
+	struct hs_watch events, quiet;
+	size_t len;
+	bool is_fragment; /* what is in `line` goes on with what was put */
+	char line[HS_MERGE_TEXT_MAX];
+};
+
+static void put_line(struct hs_file_source *source)
+{
+	struct hs_journal_record record = hs_journal_record_new(NULL, source->kind);
+	uint64_t now_ns = hs_now_ns(), unseen_ns = now_ns - source->looked_ns;
+	size_t len = source->len;
+
+	while (len && source->line[len - 1] == '\r')
+		len--;
+	if (len) {
+		record.boot_ns = now_ns;
+		record.error_ns = unseen_ns < QUIET_NS ? unseen_ns : QUIET_NS;
+		record.text = source->line;
+		record.len = len;
+		record.is_fragment = source->is_fragment;
+		hs_journal_put(source->journal, source->stream, &record, false);
+	}
+	source->len = 0;
+	source->is_fragment = false;
+}
+
+static void take_bytes(struct hs_file_source *source, const char *bytes, size_t len)
+{
+	while (len) {
+		const char *newline = memchr(bytes, '\n', len);
+		size_t part = newline ? (size_t)(newline - bytes) : len, room = sizeof(source->line) - source->len;
+
+		if (part > room) {
+			memcpy(source->line + source->len, bytes, room);
+			source->len += room;
+			put_line(source);
+			source->is_fragment = true;
+			bytes += room;
+			len -= room;
+			continue;
+		}
+		memcpy(source->line + source->len, bytes, part);
+		source->len += part;
+		if (newline)
+			put_line(source);
+		bytes += part + (newline != NULL);
+		len -= part + (newline != NULL);
+	}
+}
+
+/* What was half a line stays one; there is no more of that file. */
+static void close_file(struct hs_file_source *source)
+{
+	if (source->len)
+		put_line(source);
+	if (source->fd >= 0)
+		close(source->fd);
+	source->fd = -1;
+	source->offset = 0;
+}
+
+static void open_file(struct hs_file_source *source)
+{
+	struct stat status;
+
+	source->fd = open(source->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (source->fd < 0)
+		return;
+	if (fstat(source->fd, &status) || !S_ISREG(status.st_mode)) {
+		hs_warn("%s is no file: it is not followed", source->path);
+		hs_loop_close(hs_journal_loop(source->journal), &source->events);
+		close_file(source);
+		return;
+	}
+	source->inode = status.st_ino;
+	if (source->events.fd >= 0)
+		inotify_add_watch(source->events.fd, source->path, IN_MODIFY);
+}
+
+/* Another file of that name, or the same one emptied: read from its beginning. */
+static void look_for_file(struct hs_file_source *source)
+{
+	struct stat status;
+	bool is_there = stat(source->path, &status) == 0;
+
+	if (source->fd >= 0 && is_there &&
+	    (status.st_ino != source->inode || (uint64_t)status.st_size < source->offset))
+		close_file(source);
+	if (source->fd < 0 && is_there)
+		open_file(source);
+}
+
+/* True when there may be more. */
+static bool read_file(struct hs_file_source *source)
+{
+	char bytes[READ_BYTES];
+	ssize_t got = 0;
+
+	for (unsigned i = 0; i < READS_PER_TURN && source->fd >= 0; i++) {
+		got = pread(source->fd, bytes, sizeof(bytes), (off_t)source->offset);
+		if (got <= 0)
+			break;
+		source->offset += (uint64_t)got;
+		take_bytes(source, bytes, (size_t)got);
+	}
+	source->looked_ns = hs_now_ns();
+	return got > 0;
+}
+
+static void on_quiet(void *ctx, uint32_t events);
+
+/* Goes on at once when there is more, so that others get their turn; else waits for the end of a line. */
+static void go_on(struct hs_file_source *source, bool has_more)
+{
+	if (source->quiet.fd < 0 && (has_more || source->len))
+		hs_loop_timer(hs_journal_loop(source->journal), &source->quiet, has_more ? 1 : QUIET_NS, on_quiet,
+			      source);
+}
+
+static void on_quiet(void *ctx, uint32_t events)
+{
+	struct hs_file_source *source = ctx;
+	uint64_t before = source->offset;
+	bool has_more = read_file(source);
+
+	(void)events;
+	hs_loop_close(hs_journal_loop(source->journal), &source->quiet);
+	if (source->len && source->offset == before) {
+		put_line(source);
+		source->is_fragment = true; /* unless a newline comes next */
+	}
+	go_on(source, has_more);
+}
+
+static void on_grown(void *ctx, uint32_t events)
+{
+	struct hs_file_source *source = ctx;
+	char names[4096];
+
+	(void)events;
+	/* Events are taken before the look: what comes after it tells of itself. */
+	while (read(source->events.fd, names, sizeof(names)) > 0)
+		;
+	look_for_file(source);
+	go_on(source, read_file(source));
+}
+
+static int watch_file(struct hs_file_source *source)
+{
+	scoped(fd) int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	scoped(mem) char *copy = strdup(source->path);
+	int err;
+
+	if (!copy)
+		return -ENOMEM;
+	if (fd < 0 || inotify_add_watch(fd, dirname(copy), DIR_EVENTS) < 0)
+		return hs_fail(-errno, "cannot watch the folder of %s:", source->path);
+	err = hs_loop_add(hs_journal_loop(source->journal), &source->events, fd, EPOLLIN, on_grown, source);
+	if (!err)
+		take_fd(&fd);
+	return err;
+}
+
+int hs_file_source_open(struct hs_journal *journal, const char *machine, enum hs_journal_source kind, const char *path,
+			struct hs_file_source **out)
+{
+	scoped(hs_file_source) struct hs_file_source *source = calloc(1, sizeof(*source));
+	int stream, err;
+
+	if (!source)
+		return -ENOMEM;
+	source->journal = journal;
+	source->kind = kind;
+	source->fd = -1;
+	source->events = source->quiet = HS_WATCH_NONE;
+	source->path = strdup(path);
+	if (!source->path)
+		return -ENOMEM;
+	stream = hs_journal_add_stream(journal, machine, kind);
+	if (stream < 0)
+		return stream;
+	source->stream = (unsigned)stream;
+	err = watch_file(source);
+	if (err)
+		return err;
+	*out = source;
+	on_grown(take(source), 0);
+	return 0;
+}
+
+void hs_file_source_drain(struct hs_file_source *source)
+{
+	look_for_file(source);
+	while (read_file(source))
+		;
+	if (source->len)
+		put_line(source);
+}
+
+void hs_file_source_free(struct hs_file_source *source)
+{
+	if (!source)
+		return;
+	hs_loop_close(hs_journal_loop(source->journal), &source->events);
+	hs_loop_close(hs_journal_loop(source->journal), &source->quiet);
+	if (source->fd >= 0)
+		close(source->fd);
+	free(source->path);
+	free(source);
+}
