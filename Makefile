@@ -204,6 +204,7 @@ install: all ## install below PREFIX (/usr/local), staged in DESTDIR
 	install -D -m 755 $(B)/hsbpf-agent $(DESTDIR)$(PREFIX)/bin/hsbpf-agent
 	install -d $(DESTDIR)$(UNITS)
 	sed 's|@BINDIR@|$(PREFIX)/bin|' data/hsbpf-agent.service > $(DESTDIR)$(UNITS)/hsbpf-agent.service
+	sed 's|@BINDIR@|$(PREFIX)/bin|' data/hsbpf-log.service > $(DESTDIR)$(UNITS)/hsbpf-log.service
 	install -D -m 755 $(B)/hsbpf-migtools $(DESTDIR)$(LIBEXEC)/hsbpf-migtools
 	install -d $(DESTDIR)$(DATA) $(DESTDIR)$(MAN) $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	install -m 644 trace_events/*.events user/schema/*.json data/plans/*.plan $(DESTDIR)$(DATA)
@@ -214,6 +215,7 @@ install: all ## install below PREFIX (/usr/local), staged in DESTDIR
 
 uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(PREFIX)/bin/hsbpf $(DESTDIR)$(PREFIX)/bin/hsbpf-agent $(DESTDIR)$(UNITS)/hsbpf-agent.service
+	rm -f $(DESTDIR)$(UNITS)/hsbpf-log.service
 	rm -f $(DESTDIR)$(MAN)/hsbpf.1 $(DESTDIR)$(MAN)/hsbpf-*.1
 	rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/hsbpf
 	rm -rf $(DESTDIR)$(LIBEXEC) $(DESTDIR)$(DATA)
