@@ -97,7 +97,9 @@ equal "the link goes down in postcopy: recovered, no page is wrong" \
 check "the link goes down in postcopy: a page waits for its request's way there and its own way back" jq -e \
 	'.limits.link_delay_ns == 15e6 and .trials[0].seen.postcopy_wait_max_ms >= 30' "$work/out"
 
-"$hsbpf" migrate --list-modes >"$work/modes"
+for plan in smoke convergence postcopy; do
+	check "the plan $plan is found and makes sense" sh -c "'$hsbpf' migrate --plan $plan --list-modes >'$work/modes'"
+done
 missing=$(awk '$2 == "no" { print $1; exit }' "$work/modes")
 if [ "$missing" ]; then
 	fails "a mode that this QEMU has not is said before anything starts" 4 "this QEMU has no mode $missing" \
@@ -109,6 +111,18 @@ fi
 fails "an unknown mode" 2 "there is no such mode" "$hsbpf" migrate --mode faster -o "$work/none"
 echo 'dirt = 3' >"$work/bad.plan"
 fails "a plan with a line that is none" 2 "bad.plan:1: 'dirt' is no line of a plan" "$hsbpf" migrate --plan "$work/bad.plan" -o "$work/none"
+
+booting() { pgrep --ns $$ --nslist mnt -f 'qemu-system.* -name source'; }
+"$hsbpf" migrate --json $small --trials 2 --max-total 1h -o "$work/unborn" >"$work/out" 2>"$work/err" &
+unborn=$!
+check "a guest boots" until_true 60 booting
+kill -KILL "$(booting)"
+wait "$unborn"
+equal "a guest dies while it boots: exit code, with a threshold" $? 5
+equal "a guest dies while it boots: its trial is listed, the next one goes on" \
+	"$(trials '.outcome + ":" + (.why | tostring)')" "failed:the source did not boot its guest completed:null"
+check "a guest dies while it boots: the document fits its schema" tests/lib/schema.sh "$work/out"
+nothing_left "a guest dies while it boots"
 
 # begun NAME: one of a slow link, in the background, until pages are sent; its process is $!
 begun() {

@@ -22,6 +22,7 @@
 #include "orchestrate/qemu.h"
 
 #define ASK_LIMIT_NS 10000000000u
+#define UNSTARTED_MAX 2 /* a loaded machine may miss one; more are no chance */
 
 struct experiment {
 	const struct hs_experiment_config *config;
@@ -30,6 +31,7 @@ struct experiment {
 	struct hs_accel_answer accel;
 	char *events_file, *json_path, *csv_path, *html_path;
 	json_object *document;
+	unsigned unstarted; /* trials whose guests did not come up */
 };
 
 static void clear(struct experiment *experiment)
@@ -240,10 +242,15 @@ static int run_trial(struct experiment *experiment, const struct kind *kind, uns
 	if (err)
 		return err;
 	json_object_array_add(hs_json_get(experiment->document, "trials"), document);
+	if (!hs_json_get_u64(document, "start_boottime_ns"))
+		experiment->unstarted++;
 	hs_info("  %s%s%s", hs_json_get_string(document, "outcome"), *hs_json_get_string(document, "why") ? ": " : "",
 		hs_json_get_string(document, "why"));
 	hs_figures_derive(experiment->document);
-	return hs_json_write_file(experiment->json_path, experiment->document);
+	err = hs_json_write_file(experiment->json_path, experiment->document);
+	if (!err && experiment->unstarted > UNSTARTED_MAX)
+		err = hs_fail(-EIO, "%u migrations could not even be started: giving up", experiment->unstarted);
+	return err;
 }
 
 /* Trials of one kind are not run in a row: what drifts meanwhile touches all kinds alike. */

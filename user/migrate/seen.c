@@ -220,7 +220,7 @@ static void add_guest(const struct looking *looking, json_object *seen)
 	uint64_t longest = 0, migrating_ns = looking->input->drive->start_ns;
 	double brownout_ms = document ? hs_seen_brownout_ms(document) : -1;
 
-	for (size_t i = 1; i < load->line_nr; i++)
+	for (size_t i = 1; i < load->line_nr && migrating_ns; i++)
 		if (load->lines[i].ns >= migrating_ns && load->lines[i].ns - load->lines[i - 1].ns > longest)
 			longest = load->lines[i].ns - load->lines[i - 1].ns;
 	add(seen, "guest_blackout_ms", longest && document, (double)longest / MS);
@@ -245,7 +245,9 @@ static void add_seen(const struct looking *looking, json_object *trial)
 	const struct hs_seen_input *input = looking->input;
 	json_object *seen = hs_json_add_object(trial, "seen");
 	uint64_t at_switch = looking->resume_ns ? hs_seen_gap_at(&looking->answers, looking->resume_ns) : 0;
-	uint64_t longest = hs_seen_longest_gap(&looking->answers, input->drive->start_ns, input->watched_until_ns);
+	uint64_t longest = input->drive->start_ns ? hs_seen_longest_gap(&looking->answers, input->drive->start_ns,
+									input->watched_until_ns)
+						  : 0;
 
 	add(seen, "network_gap_ms", at_switch, (double)at_switch / MS);
 	add(seen, "network_longest_ms", longest, (double)longest / MS);

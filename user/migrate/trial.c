@@ -137,14 +137,15 @@ static int watch(struct trial *trial, uint64_t ns)
 
 /* ---- the order --------------------------------------------------------------------------------- */
 
+/* -EHOSTDOWN: there is nothing to migrate, and the trial's account says why. */
 static int fail_at(struct trial *trial, enum hs_end end, int err, const char *what)
 {
 	scoped(mem) char *words = hs_machine_last_words(&trial->site->machines[end]);
 
 	if (err == -EINTR)
 		return err;
-	return hs_fail(err == 0 || err == -ETIMEDOUT ? -EIO : err, "the %s %s%s", hs_end_name(end), what,
-		       words ? words : "");
+	snprintf(trial->drive.why, sizeof(trial->drive.why), "the %s %s", hs_end_name(end), what);
+	return hs_fail(-EHOSTDOWN, "%s%s", trial->drive.why, words ? words : "");
 }
 
 static int record(struct trial *trial)
@@ -229,7 +230,7 @@ static int run_site(struct trial *trial)
 		err = hs_drive_run(&trial->drive);
 	if (!err)
 		err = watch(trial, settle_ns);
-	return err ? err : stop_load(trial);
+	return err && err != -EHOSTDOWN ? err : stop_load(trial);
 }
 
 /* ---- the document ------------------------------------------------------------------------------ */
