@@ -24,7 +24,7 @@
 #define HS_LIBEXECDIR "/usr/local/libexec/hsbpf"
 #endif
 
-#define COMMON_MODULES "virtio_pci", "virtio_console"
+#define COMMON_MODULES "virtio_pci", "virtio_console", "ramoops"
 
 static const char *const l1_modules[] = { COMMON_MODULES, "9p",	      "9pnet_virtio",	  "kvm_amd",
 					  "kvm_intel",	  "vfio-pci", "vfio_iommu_type1", NULL };
@@ -178,10 +178,9 @@ static int make_all(struct hs_images *images, const struct hs_guest_kernel *kern
 
 static const char *const *needed_modules(void)
 {
-	static const char *const needed[] = { "virtio_console",	  "9p",	       "9pnet_virtio",
-					      "kvm_amd",	  "kvm_intel", "vfio-pci",
-					      "vfio_iommu_type1", "e1000",     "e1000e",
-					      "virtio_net",	  NULL };
+	static const char *const needed[] = { "virtio_console", "ramoops",   "9p",	     "9pnet_virtio",
+					      "kvm_amd",	"kvm_intel", "vfio-pci", "vfio_iommu_type1",
+					      "e1000",		"e1000e",    "virtio_net", NULL };
 
 	return needed;
 }

@@ -163,6 +163,8 @@ static void on_machine_exit(void *ctx, struct hs_machine *machine, int wait_stat
 	char what[96], why[160];
 
 	hs_lab_exec_drop_machine(lab, machine->number);
+	if (lab->config.hooks.on_gone)
+		lab->config.hooks.on_gone(lab->config.hooks.ctx, machine);
 	if (lab->lowering) {
 		hs_machine_set_state(machine, HS_STATE_OFF, NULL);
 		return;

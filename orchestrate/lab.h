@@ -32,6 +32,8 @@ struct hs_lab_hooks {
 	void (*on_process)(void *ctx, pid_t pid, const char *machine);
 	void (*on_tap)(void *ctx, const struct hs_lab_tap *tap);
 	void (*on_l1_restart)(void *ctx); /* L1's QEMU will write its log from the beginning again */
+	/* Its kernel runs no more, by itself; called before it is started again, if it is. */
+	void (*on_gone)(void *ctx, const struct hs_machine *machine);
 	void *ctx;
 };
 
@@ -46,6 +48,7 @@ struct hs_lab_config {
 	unsigned l1_cpus;	 /* 0: as the host, under TCG 1 */
 	struct hs_memory memory; /* 0: planned */
 	const char *console_dir; /* exists; MACHINE.txt and MACHINE.qemu.txt are written there */
+	const char *crash_dir;	 /* exists; what a kernel leaves when it dies, MACHINE.ramoops (crash.h); NULL: none */
 	const char *events_file; /* QEMU events of L1, NULL: none */
 	const char *log_file;	 /* L1's IOMMU log */
 	struct hs_lab_hooks hooks;

@@ -27,6 +27,7 @@ static struct hs_qemu_common common_of(const struct hs_lab *lab, const struct hs
 		.run_dir = lab->dir ? hs_labdir_path(lab->dir) : HS_LAB_ROOT "/LAB",
 		.console = machine->console_path,
 		.memory_bytes = is_l1 ? lab->memory.l1_bytes : lab->memory.client_bytes,
+		.crash_dir = lab->config.crash_dir,
 		.trace_cpus = !lab->config.guest_trace ? 0
 			      : is_l1		       ? l1_cpus(lab)
 						       : HS_CLIENT_CPUS,
@@ -62,7 +63,8 @@ void hs_lab_l2_argv(const struct hs_lab *lab, unsigned tenant, struct hs_argv *a
 				 .initramfs = "/boot/l2.cpio",
 				 .memory_bytes = lab->memory.l2_bytes,
 				 .under_tcg = !lab->accel.l1_kvm,
-				 .has_trace = lab->config.guest_trace };
+				 .has_trace = lab->config.guest_trace,
+				 .has_crash = lab->config.crash_dir };
 
 	hs_qemu_l2_argv(argv, &pair, &l2);
 }

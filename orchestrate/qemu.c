@@ -11,10 +11,19 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "crash.h"
 #include "frame.h"
 #include "ports.h"
 
 #define KERNEL_ARGS "console=ttyS0 quiet panic=-1 no_timer_check cryptomgr.notests pci=lastbus=0"
+
+/*
+ * A dying kernel prints its ftrace ring, if that is on, before the log is kept: the ring starts small and the log large
+ * enough that the words before it are kept too (the console takes a text of 100 KB in seconds under TCG).
+ */
+#define CRASH_ARGS " ftrace_dump_on_oops trace_buf_size=32K log_buf_len=256K hsbpf.crash="
+#define L1_CRASH_ADDR "03.1" /* beside the serial device */
+#define CRASH_ADDR "1e.0"
 
 /* The emulated negotiation ends between two looks of Linux's driver, which are 2 s apart. */
 #define E1000_OPTIONS ",autonegotiation=off"
@@ -101,6 +110,42 @@ static void add_l1_share(struct hs_argv *argv, const char *tag, const char *path
 	hs_argv_add_pair(argv, "-device", "virtio-9p-pci,fsdev=%s,mount_tag=%s,addr=%u", tag, tag, slot);
 }
 
+/* Every other slot of L1's root bus is taken: eight L2s' crash memories share one. */
+#define CRASH_FIRST_SLOT 0x1cu
+#define CRASH_SLOT(tenant) (CRASH_FIRST_SLOT + (tenant) / 8)
+#define CRASH_FUNCTION(tenant) ((tenant) % 8)
+
+/* addr: SLOT.FUNCTION as QEMU has it, then what else the device needs. */
+static void add_crash_memory(struct hs_argv *argv, const char *path, unsigned nr, const char *addr)
+{
+	hs_argv_add_pair(argv, "-object", "memory-backend-file,id=crash%u,mem-path=%s,size=%u,share=on", nr, path,
+			 HS_CRASH_BYTES);
+	hs_argv_add_pair(argv, "-device", "ivshmem-plain,memdev=crash%u,addr=%s", nr, addr);
+}
+
+static void add_own_crash_memory(struct hs_argv *argv, const char *dir, const char *machine, const char *addr)
+{
+	char path[512];
+
+	if (!dir)
+		return;
+	snprintf(path, sizeof(path), "%s/%s" HS_CRASH_SUFFIX, dir, machine);
+	add_crash_memory(argv, path, 0, addr);
+}
+
+/* L1's devices for its L2s. */
+static void add_l2_crash_memory(struct hs_argv *argv, const char *dir, unsigned pairs)
+{
+	for (unsigned tenant = 0; dir && tenant < pairs; tenant++) {
+		char path[512], addr[48];
+
+		snprintf(path, sizeof(path), "%s/%s" HS_CRASH_SUFFIX, dir, hs_pair_of(tenant).l2);
+		snprintf(addr, sizeof(addr), "%x.%u%s", CRASH_SLOT(tenant), CRASH_FUNCTION(tenant),
+			 CRASH_FUNCTION(tenant) ? "" : ",multifunction=on");
+		add_crash_memory(argv, path, 1 + tenant, addr);
+	}
+}
+
 static void add_log(struct hs_argv *argv, const char *events_file, const char *log_file)
 {
 	hs_argv_add_pair(argv, "-trace", "events=%s", events_file);
@@ -121,7 +166,9 @@ void hs_qemu_l1_argv(struct hs_argv *argv, const struct hs_qemu_l1 *l1)
 	hs_argv_add_words(argv, "-device intel-iommu,caching-mode=on");
 	add_l1_share(argv, "usr", "/usr", 1);
 	add_l1_share(argv, "boot", l1->boot_dir, 2);
-	add_host_channels(argv, "l1", common, l1->pairs, ",addr=3");
+	add_host_channels(argv, "l1", common, l1->pairs, common->crash_dir ? ",addr=3,multifunction=on" : ",addr=3");
+	add_own_crash_memory(argv, common->crash_dir, "l1", L1_CRASH_ADDR);
+	add_l2_crash_memory(argv, common->crash_dir, l1->pairs);
 	for (unsigned tenant = 0; tenant < l1->pairs; tenant++) {
 		struct hs_pair pair = hs_pair_of(tenant);
 
@@ -134,8 +181,8 @@ void hs_qemu_l1_argv(struct hs_argv *argv, const struct hs_qemu_l1 *l1)
 		add_log(argv, l1->events_file, l1->log_file);
 	hs_argv_add_pair(argv, "-kernel", "%s", common->kernel);
 	hs_argv_add_pair(argv, "-initrd", "%s", common->initramfs);
-	hs_argv_add_pair(argv, "-append", KERNEL_ARGS " intel_iommu=on hsbpf.role=l1 hsbpf.boots=%u",
-			 common->kvm ? l1->cpus : 1); /* see l1_can_be_tried() in lab.c */
+	hs_argv_add_pair(argv, "-append", KERNEL_ARGS " intel_iommu=on hsbpf.role=l1 hsbpf.boots=%u%s",
+			 common->kvm ? l1->cpus : 1, common->crash_dir ? CRASH_ARGS L1_CRASH_ADDR : ""); /* see l1_can_be_tried() in lab.c */
 }
 
 void hs_qemu_l2_argv(struct hs_argv *argv, const struct hs_pair *pair, const struct hs_qemu_l2 *l2)
@@ -157,9 +204,17 @@ void hs_qemu_l2_argv(struct hs_argv *argv, const struct hs_pair *pair, const str
 	snprintf(agent, sizeof(agent), "/run/%s.agent", pair->l2);
 	add_agent_port(argv, agent);
 	hs_argv_add_pair(argv, "-device", "vfio-pci,host=00:%02x.0,rombar=0", pair->slot);
+	if (l2->has_crash) {
+		char bar[64];
+
+		snprintf(bar, sizeof(bar), "/sys/bus/pci/devices/0000:00:%x.%u/resource2", CRASH_SLOT(pair->tenant),
+			 CRASH_FUNCTION(pair->tenant));
+		add_crash_memory(argv, bar, 0, CRASH_ADDR);
+	}
 	hs_argv_add_pair(argv, "-kernel", "%s", l2->kernel);
 	hs_argv_add_pair(argv, "-initrd", "%s", l2->initramfs);
-	hs_argv_add_pair(argv, "-append", KERNEL_ARGS " hsbpf.role=l2 hsbpf.ip=%s/24", pair->l2_ip);
+	hs_argv_add_pair(argv, "-append", KERNEL_ARGS " hsbpf.role=l2 hsbpf.ip=%s/24%s", pair->l2_ip,
+			 l2->has_crash ? CRASH_ARGS CRASH_ADDR : "");
 }
 
 /* A plain guest with one NIC on a tap. */
@@ -169,11 +224,13 @@ static void add_client(struct hs_argv *argv, const char *name, const struct hs_q
 	add_machine(argv, name, "q35", common->memory_bytes);
 	hs_argv_add_words(argv, common->kvm ? "-accel kvm -cpu host" : "-accel tcg -cpu max");
 	add_host_channels(argv, name, common, 0, "");
+	add_own_crash_memory(argv, common->crash_dir, name, CRASH_ADDR);
 	hs_argv_add_pair(argv, "-netdev", "tap,id=net,ifname=%s,script=no,downscript=no", tap);
 	hs_argv_add_pair(argv, "-device", "virtio-net-pci,netdev=net,romfile=,mac=%s", mac);
 	hs_argv_add_pair(argv, "-kernel", "%s", common->kernel);
 	hs_argv_add_pair(argv, "-initrd", "%s", common->initramfs);
-	hs_argv_add_pair(argv, "-append", KERNEL_ARGS " hsbpf.role=client hsbpf.ip=%s/24", ip);
+	hs_argv_add_pair(argv, "-append", KERNEL_ARGS " hsbpf.role=client hsbpf.ip=%s/24%s", ip,
+			 common->crash_dir ? CRASH_ARGS CRASH_ADDR : "");
 }
 
 void hs_qemu_client_argv(struct hs_argv *argv, const struct hs_pair *pair, const struct hs_qemu_common *common)

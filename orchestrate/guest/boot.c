@@ -18,6 +18,7 @@
 
 #include "base/io.h"
 #include "guest.h"
+#include "orchestrate/crash.h"
 
 #define MODULES_DIR "/lib/modules-ordered"
 #define PORT_PATTERN "/dev/vport*p1" /* port 1 of the only virtio-serial device (qemu.c); its number varies */
@@ -47,22 +48,45 @@ static int is_module(const struct dirent *entry)
 }
 
 /* A module that is not for this machine (kvm_intel on AMD) is not an error: what is missing shows later, by name. */
-static void load_module(const char *name)
+static void load_module(const char *name, const char *parameters)
 {
 	scoped(mem) char *path = hs_format(MODULES_DIR "/%s", name);
 	scoped(fd) int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
 
-	if (fd < 0 || (syscall(SYS_finit_module, fd, "", 0) < 0 && errno != EEXIST))
+	if (fd < 0 || (syscall(SYS_finit_module, fd, parameters, 0) < 0 && errno != EEXIST))
 		guest_say("module %s not loaded: %s", name, strerror(errno));
 }
 
-void guest_load_modules(void)
+/* Where the crash memory lies is known once the kernel has placed its BAR 2; ramoops runs without where there is none. */
+static void set_crash_memory(const char *addr, char *parameters, size_t size)
+{
+	scoped(mem) char *path = hs_format("/sys/bus/pci/devices/0000:00:%s/resource", addr);
+	scoped(mem) char *text = NULL;
+	unsigned long long start;
+
+	if (!*addr || !path)
+		return;
+	if (hs_read_file(path, 4096, &text, NULL) || sscanf(text, "%*s %*s %*s %*s %*s %*s %llx", &start) != 1 ||
+	    !start) {
+		guest_say("there is no crash memory at %s", addr);
+		return;
+	}
+	snprintf(parameters, size,
+		 "mem_address=0x%llx mem_size=0x%x record_size=0x%x console_size=0x%x ftrace_size=0x%x pmsg_size=0x%x "
+		 "ecc=%u",
+		 start, HS_CRASH_BYTES, HS_CRASH_ZONE_BYTES, HS_CRASH_ZONE_BYTES, HS_CRASH_ZONE_BYTES,
+		 HS_CRASH_ZONE_BYTES, HS_CRASH_ECC_BYTES);
+}
+
+void guest_load_modules(const char *crash_addr)
 {
 	struct dirent **names;
 	int count = scandir(MODULES_DIR, &names, is_module, alphasort);
+	char crash[256] = "";
 
+	set_crash_memory(crash_addr, crash, sizeof(crash));
 	for (int i = 0; i < count; i++) {
-		load_module(names[i]->d_name);
+		load_module(names[i]->d_name, strstr(names[i]->d_name, "ramoops") ? crash : "");
 		free(names[i]);
 	}
 	if (count >= 0)
@@ -90,6 +114,7 @@ int guest_read_args(struct guest_args *args)
 	read_word(cmdline, "hsbpf.role=", args->role, sizeof(args->role));
 	read_word(cmdline, "hsbpf.ip=", args->address, sizeof(args->address));
 	read_word(cmdline, "hsbpf.boots=", boots, sizeof(boots));
+	read_word(cmdline, "hsbpf.crash=", args->crash, sizeof(args->crash));
 	args->boots = (unsigned)strtoul(boots, NULL, 10);
 	if (!*args->role) {
 		guest_say("the kernel command line has no hsbpf.role=");

@@ -9,6 +9,7 @@
 struct guest_args {
 	char role[16];	  /* "l1", "l2", "client" */
 	char address[32]; /* "172.16.0.20/24", "" for none */
+	char crash[16];	  /* "1e.0": the device that is its crash memory, "" for none */
 	unsigned boots;	  /* L1: how many L2 machines may boot at the same time */
 };
 
@@ -17,7 +18,8 @@ void guest_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* boot.c: each returns 0 or -errno after a message on the console. */
 int guest_mount_basics(void);
-void guest_load_modules(void);
+/* crash_addr: SLOT.FUNCTION of the device that is the machine's crash memory, "" for none. */
+void guest_load_modules(const char *crash_addr);
 int guest_read_args(struct guest_args *args);
 /* Waits for the agent's port to appear and for the host to be connected to it. */
 int guest_open_port(int *fd);

@@ -104,7 +104,7 @@ int main(void)
 	setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin", 1);
 	if (guest_mount_basics() || guest_read_args(&args))
 		power_off();
-	guest_load_modules();
+	guest_load_modules(args.crash);
 	if (!guest_open_port(&port_fd))
 		serve(&args, port_fd);
 	power_off();
