@@ -19,4 +19,10 @@
 /* The file, below the lab's crash_dir: MACHINE.ramoops. */
 #define HS_CRASH_SUFFIX ".ramoops"
 
+/*
+ * Makes that file with all its blocks, so that a full disk is no guest's end; one that is there stays as it is.
+ * Message on failure.
+ */
+int hs_crash_memory_make(const char *dir, const char *machine);
+
 #endif

@@ -18,18 +18,22 @@
 #include "base/log.h"
 #include "initramfs.h"
 #include "kernel.h"
+#include "modules.h"
 #include "ports.h"
 
 #ifndef HS_LIBEXECDIR
 #define HS_LIBEXECDIR "/usr/local/libexec/hsbpf"
 #endif
 
-#define COMMON_MODULES "virtio_pci", "virtio_console", "ramoops"
+#define COMMON_MODULES "virtio_pci", "virtio_console"
 
 static const char *const l1_modules[] = { COMMON_MODULES, "9p",	      "9pnet_virtio",	  "kvm_amd",
 					  "kvm_intel",	  "vfio-pci", "vfio_iommu_type1", NULL };
 static const char *const l2_modules[] = { COMMON_MODULES, "e1000", "e1000e", NULL };
 static const char *const client_modules[] = { COMMON_MODULES, "virtio_net", NULL };
+
+/* What keeps a dying kernel's words; a kernel without it can be a guest's all the same. */
+static const char *const crash_modules[] = { "ramoops", NULL };
 
 /* What a person at `hsbpf lab exec` will try first; all are busybox. */
 static const char *const applets[] = { "cat",	"dmesg", "echo",  "env",   "free",  "grep", "head", "ip",
@@ -90,6 +94,7 @@ static int add_userland(struct hs_initramfs *ramfs)
 static int add_basics(struct hs_initramfs *ramfs, const char *init, const char *agent,
 		      const struct hs_guest_kernel *kernel, const char *const *modules)
 {
+	char why[HS_MODULES_WHY_BYTES];
 	int err = hs_initramfs_add_file(ramfs, "/init", init, 0755);
 
 	if (!err && agent)
@@ -100,7 +105,11 @@ static int add_basics(struct hs_initramfs *ramfs, const char *init, const char *
 		err = hs_initramfs_add_node(ramfs, "/dev/console", 0600, 5, 1);
 	if (!err)
 		err = hs_initramfs_add_dir(ramfs, "/tmp", 0755);
-	return err ? err : hs_initramfs_add_modules(ramfs, kernel->modules_dir, kernel->release, modules);
+	if (!err)
+		err = hs_initramfs_add_modules(ramfs, kernel->modules_dir, kernel->release, modules);
+	if (!err && !hs_modules_check(kernel->modules_dir, kernel->release, crash_modules, why))
+		err = hs_initramfs_add_modules(ramfs, kernel->modules_dir, kernel->release, crash_modules);
+	return err;
 }
 
 static int make_initramfs(const char *path, const char *init, const char *agent, const struct hs_guest_kernel *kernel,
@@ -178,9 +187,10 @@ static int make_all(struct hs_images *images, const struct hs_guest_kernel *kern
 
 static const char *const *needed_modules(void)
 {
-	static const char *const needed[] = { "virtio_console", "ramoops",   "9p",	     "9pnet_virtio",
-					      "kvm_amd",	"kvm_intel", "vfio-pci", "vfio_iommu_type1",
-					      "e1000",		"e1000e",    "virtio_net", NULL };
+	static const char *const needed[] = { "virtio_console",	  "9p",	       "9pnet_virtio",
+					      "kvm_amd",	  "kvm_intel", "vfio-pci",
+					      "vfio_iommu_type1", "e1000",     "e1000e",
+					      "virtio_net",	  NULL };
 
 	return needed;
 }
@@ -198,12 +208,15 @@ int hs_images_make(const char *kernel_path, const char *dir, bool with_tracer, s
 	scoped(hs_images) struct hs_images *images = calloc(1, sizeof(*images));
 	scoped(guest_kernel) struct hs_guest_kernel *kernel = NULL;
 	struct hs_guest_kernel_config config = { .kernel = kernel_path, .needed = needed_modules() };
+	char why[HS_MODULES_WHY_BYTES];
 	int err = images ? hs_guest_kernel_find(&config, &kernel) : -ENOMEM;
 
 	if (!err)
 		err = name_files(images, dir);
 	if (!err)
 		err = copy_kernel_names(images, kernel);
+	if (!err && hs_modules_check(kernel->modules_dir, kernel->release, crash_modules, why))
+		hs_warn("what guests' kernels say when they crash is not kept: %s", why);
 	if (!err)
 		err = make_all(images, kernel, with_tracer);
 	if (!err)

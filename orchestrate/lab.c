@@ -19,6 +19,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/proc.h"
+#include "crash.h"
 #include "lab_internal.h"
 #include "qemu.h"
 
@@ -76,6 +77,12 @@ static void tell_failure(struct hs_machine *machine, const char *why)
 	hs_err("%s failed: %s%s", machine->name, why, words ? words : "");
 }
 
+static void tell_gone(const struct hs_lab *lab, const struct hs_machine *machine)
+{
+	if (lab->config.hooks.on_gone)
+		lab->config.hooks.on_gone(lab->config.hooks.ctx, machine);
+}
+
 static void on_state(struct hs_lab *lab, struct hs_machine *machine, const struct hs_frame *frame, const char *text)
 {
 	if (frame->value >= HS_STATE_NR)
@@ -83,10 +90,12 @@ static void on_state(struct hs_lab *lab, struct hs_machine *machine, const struc
 	if (frame->value == HS_STATE_FAILED) {
 		hs_lab_exec_drop_machine(lab, machine->number);
 		tell_failure(machine, text);
+		tell_gone(lab, machine);
 		return;
 	}
 	hs_machine_set_state(machine, frame->value, text);
 	if (frame->value == HS_STATE_RESTARTED) {
+		tell_gone(lab, machine);
 		machine->restarts++;
 		hs_warn("%s was restarted: %s", machine->name, text);
 	}
@@ -163,8 +172,7 @@ static void on_machine_exit(void *ctx, struct hs_machine *machine, int wait_stat
 	char what[96], why[160];
 
 	hs_lab_exec_drop_machine(lab, machine->number);
-	if (lab->config.hooks.on_gone)
-		lab->config.hooks.on_gone(lab->config.hooks.ctx, machine);
+	tell_gone(lab, machine);
 	if (lab->lowering) {
 		hs_machine_set_state(machine, HS_STATE_OFF, NULL);
 		return;
@@ -185,6 +193,7 @@ static void on_machine_exit(void *ctx, struct hs_machine *machine, int wait_stat
 	for (unsigned tenant = 0; machine->number == 0 && tenant < lab->config.pairs; tenant++) {
 		hs_lab_exec_drop_machine(lab, l2_of(lab, tenant)->number);
 		hs_machine_set_state(l2_of(lab, tenant), HS_STATE_FAILED, "L1 is gone");
+		tell_gone(lab, l2_of(lab, tenant));
 	}
 }
 
@@ -372,6 +381,11 @@ static int start_qemu(struct hs_lab *lab, struct hs_machine *machine, struct hs_
 	return 0;
 }
 
+static int make_crash_memory(const struct hs_lab *lab, const struct hs_machine *machine)
+{
+	return lab->config.crash_dir ? hs_crash_memory_make(lab->config.crash_dir, machine->name) : 0;
+}
+
 static int start_client(struct hs_lab *lab, struct hs_machine *machine)
 {
 	scoped(argv) struct hs_argv argv = { 0 };
@@ -383,16 +397,20 @@ static int start_client(struct hs_lab *lab, struct hs_machine *machine)
 			hs_labdir_record(lab->dir, machine->pid);
 		return err;
 	}
+	err = make_crash_memory(lab, machine);
 	hs_lab_client_argv(lab, machine, &argv);
-	return start_qemu(lab, machine, &argv);
+	return err ? err : start_qemu(lab, machine, &argv);
 }
 
 static int start_l1(struct hs_lab *lab)
 {
 	scoped(argv) struct hs_argv argv = { 0 };
+	int err = make_crash_memory(lab, &lab->machines[0]);
 
+	for (unsigned tenant = 0; !err && tenant < lab->config.pairs; tenant++)
+		err = make_crash_memory(lab, l2_of(lab, tenant));
 	hs_lab_l1_argv(lab, &argv);
-	return start_qemu(lab, &lab->machines[0], &argv);
+	return err ? err : start_qemu(lab, &lab->machines[0], &argv);
 }
 
 /* Hands L1 its orders for one L2. */

@@ -18,10 +18,10 @@
 #define KERNEL_ARGS "console=ttyS0 quiet panic=-1 no_timer_check cryptomgr.notests pci=lastbus=0"
 
 /*
- * A dying kernel prints its ftrace ring, if that is on, before the log is kept: the ring starts small and the log large
- * enough that the words before it are kept too (the console takes a text of 100 KB in seconds under TCG).
+ * A dying kernel prints its ftrace ring, if that is on, before its log is kept: the log is large enough that the words
+ * before it are kept too (init keeps the ring small).
  */
-#define CRASH_ARGS " ftrace_dump_on_oops trace_buf_size=32K log_buf_len=256K hsbpf.crash="
+#define CRASH_ARGS " ftrace_dump_on_oops log_buf_len=256K hsbpf.crash="
 #define L1_CRASH_ADDR "03.1" /* beside the serial device */
 #define CRASH_ADDR "1e.0"
 
@@ -182,7 +182,8 @@ void hs_qemu_l1_argv(struct hs_argv *argv, const struct hs_qemu_l1 *l1)
 	hs_argv_add_pair(argv, "-kernel", "%s", common->kernel);
 	hs_argv_add_pair(argv, "-initrd", "%s", common->initramfs);
 	hs_argv_add_pair(argv, "-append", KERNEL_ARGS " intel_iommu=on hsbpf.role=l1 hsbpf.boots=%u%s",
-			 common->kvm ? l1->cpus : 1, common->crash_dir ? CRASH_ARGS L1_CRASH_ADDR : ""); /* see l1_can_be_tried() in lab.c */
+			 common->kvm ? l1->cpus : 1,
+			 common->crash_dir ? CRASH_ARGS L1_CRASH_ADDR : ""); /* see l1_can_be_tried() in lab.c */
 }
 
 void hs_qemu_l2_argv(struct hs_argv *argv, const struct hs_pair *pair, const struct hs_qemu_l2 *l2)

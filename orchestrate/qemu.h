@@ -17,7 +17,7 @@ struct hs_qemu_common {
 	const char *run_dir;   /* holds MACHINE.agent and MACHINE.qmp, sockets that we listen on */
 	const char *console;   /* file for the serial console */
 	uint64_t memory_bytes;
-	unsigned trace_cpus; /* trace ports: sockets RUN_DIR/MACHINE.PORT that QEMU listens on (ports.h); 0: none */
+	unsigned trace_cpus;   /* trace ports: sockets RUN_DIR/MACHINE.PORT that QEMU listens on (ports.h); 0: none */
 	const char *crash_dir; /* holds MACHINE.ramoops, its crash memory (crash.h); NULL: none */
 };
 
@@ -36,7 +36,7 @@ struct hs_qemu_l2 {
 	const char *kernel, *initramfs;
 	uint64_t memory_bytes;
 	bool under_tcg, has_trace; /* has_trace: trace ports, sockets /run/MACHINE.PORT in L1 */
-	bool has_crash; /* crash memory: L1's device for it, passed on */
+	bool has_crash;		   /* crash memory: L1's device for it, passed on */
 };
 
 void hs_qemu_l2_argv(struct hs_argv *argv, const struct hs_pair *pair, const struct hs_qemu_l2 *l2);

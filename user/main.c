@@ -38,6 +38,7 @@ const struct hs_verb *const hs_verbs[] = {
 	&cmd_report_irq,
 	&cmd_report_cpu,
 	&cmd_migrate,
+	&cmd_log_last,
 	&cmd_log_level,
 	&cmd_log,
 	HS_MIGTOOLS_VERBS

@@ -57,7 +57,8 @@ static void load_module(const char *name, const char *parameters)
 		guest_say("module %s not loaded: %s", name, strerror(errno));
 }
 
-/* Where the crash memory lies is known once the kernel has placed its BAR 2; ramoops runs without where there is none. */
+/* Where the crash memory lies is known once the kernel has placed its BAR 2; ramoops runs without where there is none.
+ */
 static void set_crash_memory(const char *addr, char *parameters, size_t size)
 {
 	scoped(mem) char *path = hs_format("/sys/bus/pci/devices/0000:00:%s/resource", addr);

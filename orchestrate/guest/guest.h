@@ -33,7 +33,12 @@ int guest_ports_open(struct hs_loop *loop);
 /* relay.c: L1 passes its L2s' trace ports on to the host, in a process of its own. */
 int guest_relay_start(void);
 
-/* tracer.c: mounts tracefs and starts the trace agent, if this machine was given one; starts it again when it ends. */
+/*
+ * tracer.c: mounts tracefs; a machine with crash memory prints its top ring when it dies, so that becomes small. What
+ * cannot be had is said on the console.
+ */
+void guest_tracefs_mount(const struct guest_args *args);
+/* Starts the trace agent, if this machine was given one; starts it again when it ends. */
 void guest_tracer_start(void);
 /* Whether it was the trace agent that ended. */
 bool guest_tracer_on_child(pid_t pid, int wait_status);

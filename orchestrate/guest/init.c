@@ -54,7 +54,7 @@ static void on_child(void *ctx, pid_t pid, int wait_status)
 }
 
 /* After the machine is ready, so that nobody waits for it; what cannot be had is said on the console. */
-static void start_tracing(struct hs_loop *loop, bool is_l1)
+static void start_tracing(struct hs_loop *loop, const struct guest_args *args, bool is_l1)
 {
 	int err = guest_ports_open(loop);
 
@@ -62,6 +62,7 @@ static void start_tracing(struct hs_loop *loop, bool is_l1)
 		err = guest_relay_start();
 	if (err)
 		guest_say("there are no trace ports: %s", strerror(-err));
+	guest_tracefs_mount(args);
 	guest_tracer_start();
 }
 
@@ -91,7 +92,7 @@ static int serve(const struct guest_args *args, int port_fd)
 	if (!is_l1)
 		hs_agent_tell(agent, 0, HS_STATE_NET_UP, args->address);
 	hs_agent_tell(agent, 0, HS_STATE_READY, NULL);
-	start_tracing(loop, is_l1);
+	start_tracing(loop, args, is_l1);
 	return hs_loop_until(loop, is_closed, agent, 0);
 }
 

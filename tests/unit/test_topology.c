@@ -81,8 +81,17 @@ static void test_lab_names_become_paths_safely(void **state)
 static char *l1_command(const char *nic, unsigned pairs)
 {
 	struct hs_qemu_l1 l1 = {
-		.common = { .kernel = "K", .initramfs = "I", .run_dir = "/run/x", .console = "C", .memory_bytes = 1ull << 30 },
-		.pairs = pairs, .cpus = 2, .nic = nic, .boot_dir = "/b", .events_file = "E", .log_file = "L",
+		.common = { .kernel = "K",
+			    .initramfs = "I",
+			    .run_dir = "/run/x",
+			    .console = "C",
+			    .memory_bytes = 1ull << 30 },
+		.pairs = pairs,
+		.cpus = 2,
+		.nic = nic,
+		.boot_dir = "/b",
+		.events_file = "E",
+		.log_file = "L",
 	};
 	struct hs_argv argv = { 0 };
 	char *text;
@@ -110,6 +119,48 @@ static void test_l1s_command_line_has_a_nic_per_pair_and_the_log(void **state)
 	free(text);
 }
 
+static void test_every_machine_has_crash_memory_in_a_slot_of_its_own(void **state)
+{
+	struct hs_qemu_l1 l1 = {
+		.common = { .kernel = "K", .initramfs = "I", .run_dir = "/r", .console = "C", .crash_dir = "/c" },
+		.pairs = 24,
+		.cpus = 1,
+		.nic = "e1000",
+		.boot_dir = "/b"
+	};
+	struct hs_qemu_l2 l2 = { .kernel = "K", .initramfs = "I", .has_crash = true };
+	struct hs_pair last = hs_pair_of(23);
+	struct hs_argv argv = { 0 };
+	char *text;
+
+	(void)state;
+	hs_qemu_l1_argv(&argv, &l1);
+	text = hs_argv_quote(argv.words);
+	assert_non_null(strstr(text,
+			       "memory-backend-file,id=crash0,mem-path=/c/l1.ramoops,size=1048576,share=on -device "
+			       "ivshmem-plain,memdev=crash0,addr=03.1"));
+	assert_non_null(strstr(text, "mem-path=/c/l2-0.ramoops,size=1048576,share=on -device "
+				     "ivshmem-plain,memdev=crash1,addr=1c.0,multifunction=on"));
+	assert_non_null(strstr(text, "mem-path=/c/l2-23.ramoops,size=1048576,share=on -device "
+				     "ivshmem-plain,memdev=crash24,addr=1e.7"));
+	assert_non_null(strstr(text, "max_ports=2,addr=3,multifunction=on")); /* or 3.1 would not be seen */
+	assert_non_null(strstr(text, " hsbpf.crash=03.1"));
+	free(text);
+	hs_argv_clear(&argv);
+	hs_qemu_l2_argv(&argv, &last, &l2);
+	text = hs_argv_quote(argv.words);
+	assert_non_null(strstr(text, "mem-path=/sys/bus/pci/devices/0000:00:1e.7/resource2")); /* L1's device for it */
+	assert_non_null(strstr(text, " hsbpf.crash=1e.0"));
+	free(text);
+	hs_argv_clear(&argv);
+	l2.has_crash = false;
+	hs_qemu_l2_argv(&argv, &last, &l2);
+	text = hs_argv_quote(argv.words);
+	assert_null(strstr(text, "crash"));
+	free(text);
+	hs_argv_clear(&argv);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -119,6 +170,7 @@ int main(void)
 		cmocka_unit_test(test_memory_grows_with_the_pairs_and_what_is_given_stays),
 		cmocka_unit_test(test_lab_names_become_paths_safely),
 		cmocka_unit_test(test_l1s_command_line_has_a_nic_per_pair_and_the_log),
+		cmocka_unit_test(test_every_machine_has_crash_memory_in_a_slot_of_its_own),
 	};
 
 	return RUN_TESTS("topology", tests);

@@ -11,7 +11,7 @@ extern const struct hs_verb cmd_collect, cmd_lab_up, cmd_lab_test, cmd_lab_exec,
 	cmd_report_irq, cmd_report_cpu, cmd_correlate, cmd_print, cmd_gen, cmd_agent;
 extern const struct hs_verb cmd_guest_list, cmd_guest_attach, cmd_guest_start, cmd_guest_stop, cmd_guest_status,
 	cmd_migrate;
-extern const struct hs_verb cmd_log, cmd_log_level;
+extern const struct hs_verb cmd_log, cmd_log_level, cmd_log_last;
 
 /* main.c's table, NULL at the end: what `hsbpf gen` documents. */
 extern const struct hs_verb *const hs_verbs[];

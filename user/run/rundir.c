@@ -23,8 +23,10 @@ static int name_parts(struct hs_rundir *rundir, const char *stem)
 	rundir->console = hs_format("%s/console", stem);
 	rundir->workload = hs_format("%s/workload", stem);
 	rundir->trace = hs_format("%s/trace", stem);
+	rundir->last = hs_format("%s/last", stem);
 	rundir->document = hs_format("%s/run.json", stem);
-	return rundir->log && rundir->dir && rundir->console && rundir->workload && rundir->trace && rundir->document
+	return rundir->log && rundir->dir && rundir->console && rundir->workload && rundir->trace && rundir->last &&
+			       rundir->document
 		       ? 0
 		       : -ENOMEM;
 }
@@ -125,6 +127,8 @@ int hs_rundir_create(const struct hs_rundir *rundir)
 		err = hs_make_dirs(rundir->console);
 	if (!err)
 		err = hs_make_dirs(rundir->workload);
+	if (!err)
+		err = hs_make_dirs(rundir->last);
 	if (err)
 		return err;
 	log = open(rundir->log, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -141,6 +145,7 @@ void hs_rundir_free(struct hs_rundir *rundir)
 	free(rundir->console);
 	free(rundir->workload);
 	free(rundir->trace);
+	free(rundir->last);
 	free(rundir->document);
 	free(rundir);
 }

@@ -15,6 +15,7 @@ struct hs_rundir {
 	char *console;	/* DIR/console */
 	char *workload; /* DIR/workload */
 	char *trace;	/* DIR/trace */
+	char *last;	/* DIR/last: what a crash left (journal/last.h) */
 	char *document; /* DIR/run.json */
 };
 

@@ -15,7 +15,9 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "collector.h"
+#include "journal/pstore.h"
 #include "lab_guests.h"
+#include "lab_last.h"
 #include "qemulog/tail.h"
 
 struct hs_session {
@@ -57,6 +59,13 @@ static void on_l1_restart(void *ctx)
 		hs_collector_restart_log(session->collector);
 }
 
+static void on_gone(void *ctx, const struct hs_machine *machine)
+{
+	struct hs_session *session = ctx;
+
+	hs_lab_last_save(session->rundir->last, machine->name);
+}
+
 static void on_alarm(void *ctx, uint32_t events)
 {
 	struct hs_session *session = ctx;
@@ -73,9 +82,12 @@ static int open_lab(struct hs_session *session)
 
 	lab->console_dir = session->rundir->console;
 	lab->log_file = session->rundir->log;
-	lab->hooks = (struct hs_lab_hooks){
-		.on_process = on_process, .on_tap = on_tap, .on_l1_restart = on_l1_restart, .ctx = session
-	};
+	lab->crash_dir = session->rundir->last;
+	lab->hooks = (struct hs_lab_hooks){ .on_process = on_process,
+					    .on_tap = on_tap,
+					    .on_l1_restart = on_l1_restart,
+					    .on_gone = on_gone,
+					    .ctx = session };
 	if (!session->config.trace)
 		lab->events_file = NULL;
 	return hs_lab_open(session->loop, lab, &session->lab);
@@ -101,6 +113,8 @@ int hs_session_open(struct hs_loop *loop, const struct hs_session_config *config
 		err = hs_rundir_create(session->rundir);
 	if (err)
 		return err;
+	if (!lab->dry_run)
+		hs_pstore_save(session->rundir->last, -1); /* what cannot be had is said, and no reason not to run */
 	session->created = !lab->dry_run;
 	session->document = hs_document_new(config->number, lab->pairs, lab->nic, lab->client_netns);
 	if (session->created)
@@ -222,6 +236,8 @@ int hs_session_finish(struct hs_session *session, int result, bool keep)
 	hs_document_add_interfaces(session->document, hs_lab_net(session->lab), session->config.lab.pairs);
 	if (!keep)
 		hs_lab_lower(session->lab);
+	if (!keep)
+		hs_lab_last_finish(session->rundir->last, session->lab);
 	hs_document_add_lab(session->document, session->lab);
 	if (session->collector) {
 		hs_loop_remove(session->loop, &session->alarm);
@@ -240,6 +256,10 @@ void hs_session_free(struct hs_session *session)
 		return;
 	hs_ctl_free(session->ctl);
 	hs_lab_guests_free(session->guests);
+	if (session->created && session->lab) {
+		hs_lab_lower(session->lab); /* of a lab that was kept, it is now that the last words are known */
+		hs_lab_last_finish(session->rundir->last, session->lab);
+	}
 	hs_lab_free(session->lab);
 	hs_loop_remove(session->loop, &session->alarm);
 	hs_collector_free(session->collector);

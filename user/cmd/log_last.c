@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* `hsbpf log last`: what the kernels of crashed machines left, from a run, a lab that is up, or the host's log folder.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "cmd.h"
+#include "journal/last.h"
+#include "orchestrate/ctl.h"
+#include "orchestrate/labdir.h"
+#include "run/lab_last.h"
+
+#define LOG_DIR "/var/log/hsbpf"
+
+struct last_config {
+	const char *dir, *lab;
+	bool json;
+};
+
+static const struct hs_opt options[] = {
+	HS_OPT(struct last_config, dir, "output", 'o', HS_OPT_STR, "DIR", LOG_DIR,
+	       "the folder of a run, or the one that `hsbpf log` writes to"),
+	HS_OPT(struct last_config, lab, "lab", 0, HS_OPT_STR, "NAME", NULL, "of a lab that is up, instead"),
+	HS_OPT(struct last_config, json, "json", 0, HS_OPT_FLAG, NULL, NULL,
+	       "print a line of JSON for each record (hsbpf.log/1)"),
+	HS_OPT_END,
+};
+
+struct printer {
+	struct hs_journal_buffer buffer;
+	bool json;
+};
+
+static void flush(struct printer *printer)
+{
+	if (fwrite(printer->buffer.bytes, 1, printer->buffer.len, stdout) != printer->buffer.len)
+		printer->buffer.err = printer->buffer.err ?: -EIO;
+	printer->buffer.len = 0;
+}
+
+static void on_line(void *ctx, const struct hs_journal_record *record, size_t time_len)
+{
+	struct printer *printer = ctx;
+	struct hs_journal_record plain = *record;
+
+	if (printer->json) {
+		plain.text += time_len; /* it is in machine_ns */
+		plain.len -= time_len;
+		hs_journal_record_print_json(&plain, &printer->buffer);
+	} else {
+		hs_journal_record_print(record, &printer->buffer);
+	}
+	if (printer->buffer.len > 65536)
+		flush(printer);
+}
+
+/* `last` beside the console of its L1; malloc'd, NULL after a message. */
+static char *dir_of_lab(const char *lab)
+{
+	scoped(json) json_object *status = NULL;
+	const char *console, *end;
+
+	if (hs_ctl_ask(lab, HS_FRAME_STATUS, NULL, &status))
+		return NULL;
+	console = hs_json_get_string(json_object_array_get_idx(hs_json_get(status, "machines"), 0), "console");
+	end = strstr(console, "/console/");
+	return end ? hs_format("%.*s/last", (int)(end - console), console) : NULL;
+}
+
+static int run(void *config_ptr, int argc, char **argv)
+{
+	const struct last_config *config = config_ptr;
+	scoped(mem) char *dir = NULL;
+	struct printer printer = { .json = config->json };
+	int found;
+
+	if (argc > 1) {
+		hs_err("log last takes one machine at most, but '%s' was given too", argv[1]);
+		return HS_EXIT_USAGE;
+	}
+	hs_labs_sweep();
+	dir = config->lab ? dir_of_lab(config->lab) : hs_format("%s/last", config->dir);
+	if (!dir)
+		return -ENOENT;
+	found = hs_last_read(dir, argc ? argv[0] : NULL, &hs_lab_last_layout, on_line, &printer);
+	flush(&printer);
+	hs_journal_buffer_clear(&printer.buffer);
+	if (found < 0)
+		return found;
+	if (printer.buffer.err)
+		return printer.buffer.err;
+	if (!found && argc)
+		return hs_fail(-ENOENT, "%s has nothing of '%s': it left nothing, or there is no such machine", dir,
+			       argv[0]);
+	if (!found)
+		hs_info("%s has nothing: no kernel left anything", dir);
+	return 0;
+}
+
+const struct hs_verb cmd_log_last = {
+	.name = "log last",
+	.synopsis = "[MACHINE]",
+	.help = "show what a machine's kernel left when it crashed",
+	.example = "log last l1             show what a kernel that panicked left",
+	.text = "Every machine of a lab has a memory that outlives it (ramoops): its kernel's whole log at an oops or "
+		"a "
+		"panic, and\n"
+		"the end of its ftrace ring where that was on. A run keeps them in RUN/last/MACHINE (MACHINE.2 for a "
+		"second crash).\n"
+		"What is damaged is put right as far as its checksums reach; the rest is named. MACHINE is l1, l2-0, "
+		"client-0 and so\n"
+		"on, or host: the host's own pstore, as it was saved.",
+	.options = options,
+	.config_size = sizeof(struct last_config),
+	.run = run,
+};
