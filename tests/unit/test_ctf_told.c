@@ -64,9 +64,9 @@ static void test_what_was_told_is_read_back_by_time(void **state)
 	struct hs_ctf_record record;
 	size_t count;
 
-	assert_int_equal(hs_ctf_told_add(fixture->told, 30, &kind_pair, (uint64_t[]){ 1, UINT64_MAX }, "later"), 0);
-	assert_int_equal(hs_ctf_told_add(fixture->told, 20, &plain, NULL, NULL), 0);
-	assert_int_equal(hs_ctf_told_add(fixture->told, 20, &kind_pair, (uint64_t[]){ 2, 3 }, "a\nb\xff\"c"), 0);
+	assert_int_equal(hs_ctf_told_add(fixture->told, 30, 77, &kind_pair, (uint64_t[]){ 1, UINT64_MAX }, "later"), 0);
+	assert_int_equal(hs_ctf_told_add(fixture->told, 20, 0, &plain, NULL, NULL), 0);
+	assert_int_equal(hs_ctf_told_add(fixture->told, 20, 0, &kind_pair, (uint64_t[]){ 2, 3 }, "a\nb\xff\"c"), 0);
 	assert_int_equal(hs_ctf_told_write(fixture->told, fixture->trace, "source", -7), 0);
 
 	assert_int_equal(hs_ctf_reader_open_all(fixture->trace, &reader), 0);
@@ -80,6 +80,7 @@ static void test_what_was_told_is_read_back_by_time(void **state)
 	assert_string_equal(text_of(&record, &count), "a?b?\"c");
 	assert_int_equal(hs_ctf_reader_next(reader, &record), 1);
 	assert_int_equal(record.header->ts, 30);
+	assert_int_equal(record.header->tid, 77);
 	assert_true(hs_field_value(&record.event->fields[1], record.header) == UINT64_MAX);
 	assert_string_equal(text_of(&record, &count), "later");
 	assert_int_equal(hs_ctf_reader_next(reader, &record), 0);
@@ -95,7 +96,7 @@ static void test_many_records_are_several_packets(void **state)
 	uint64_t last = 0, nr = 0;
 
 	for (uint64_t i = 0; i < NR; i++)
-		assert_int_equal(hs_ctf_told_add(fixture->told, (i * 7919) % NR, &kind_pair, (uint64_t[]){ i, 0 },
+		assert_int_equal(hs_ctf_told_add(fixture->told, (i * 7919) % NR, 0, &kind_pair, (uint64_t[]){ i, 0 },
 						 i % 2 ? "odd" : ""),
 				 0);
 	assert_int_equal(hs_ctf_told_write(fixture->told, fixture->trace, "source", 0), 0);
@@ -116,7 +117,7 @@ static void test_names_that_are_none_are_refused(void **state)
 	struct hs_ctf_told_kind torn = { .system = "qemu", .name = "a b", .text = "text" };
 	struct hs_ctf_record record;
 
-	assert_int_equal(hs_ctf_told_add(fixture->told, 1, &torn, NULL, ""), -EINVAL);
+	assert_int_equal(hs_ctf_told_add(fixture->told, 1, 0, &torn, NULL, ""), -EINVAL);
 	assert_int_equal(hs_ctf_told_write(fixture->told, fixture->trace, "source", 0), 0);
 	assert_int_equal(hs_ctf_reader_open_all(fixture->trace, &reader), 0);
 	assert_int_equal(hs_ctf_reader_next(reader, &record), 0);
@@ -133,7 +134,7 @@ static void test_kinds_are_bounded(void **state)
 		struct hs_ctf_told_kind kind = { .system = "qemu", .name = name, .text = "text" };
 
 		snprintf(name, sizeof(name), "e%u", nr);
-		err = hs_ctf_told_add(fixture->told, nr, &kind, NULL, "");
+		err = hs_ctf_told_add(fixture->told, nr, 0, &kind, NULL, "");
 	}
 	assert_int_equal(err, -E2BIG);
 	assert_int_equal(nr, 0x10000 - HS_CTF_TOLD_ID_FIRST + 1);

@@ -28,4 +28,4 @@ function plot(title, key, xs, ys, xlabel, ylabel, log, draw) {
     `<text transform="translate(13 ${(H - B + T) / 2}) rotate(-90)" text-anchor="middle">${esc(ylabel)}</text></svg>`;
   return `<figure><figcaption>${esc(title)} <span class="key">${key}</span></figcaption>${s}</figure>`;
 }
-const legend = names => names.map((n, i) => `<span class="swatch" style="background:${colours[i % colours.length]}"></span>${esc(n)}`).join("");
+const legend = names => names.map((n, i) => `<span class="name"><span class="swatch" style="background:${colours[i % colours.length]}"></span>${esc(n)}</span>`).join(" ");

@@ -96,10 +96,11 @@ int hs_sources_read_packets(const char *dir, hs_on_packet on_packet, void *ctx)
 bool hs_sources_parse_entry(char *line, uint64_t *realtime_us, struct hs_seen_entry *entry)
 {
 	uint64_t seconds, micros;
+	uint32_t tid;
 	int at = 0;
 	char *event, *blank;
 
-	if (sscanf(line, "%*u@%" SCNu64 ".%6" SCNu64 ":%n", &seconds, &micros, &at) != 2 || !at)
+	if (sscanf(line, "%" SCNu32 "@%" SCNu64 ".%6" SCNu64 ":%n", &tid, &seconds, &micros, &at) != 3 || !at)
 		return false;
 	event = line + at;
 	event[strcspn(event, "\r\n")] = '\0';
@@ -107,7 +108,7 @@ bool hs_sources_parse_entry(char *line, uint64_t *realtime_us, struct hs_seen_en
 	if (blank)
 		*blank = '\0';
 	*realtime_us = seconds * 1000000 + micros;
-	*entry = (struct hs_seen_entry){ .event = event, .text = blank ? blank + 1 : "" };
+	*entry = (struct hs_seen_entry){ .tid = tid, .event = event, .text = blank ? blank + 1 : "" };
 	return *event != '\0';
 }
 

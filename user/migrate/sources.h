@@ -32,6 +32,7 @@ int hs_sources_read_packets(const char *dir, hs_on_packet on_packet, void *ctx);
 
 struct hs_seen_entry {
 	uint64_t ns, error_ns; /* ns is off by error_ns at most */
+	uint32_t tid;	       /* of QEMU's thread */
 	const char *event, *text;
 };
 typedef void (*hs_on_entry)(void *ctx, const struct hs_seen_entry *entry);

@@ -22,10 +22,10 @@ struct telling {
 };
 
 /* What has no identifier for a name is no event: a log's torn line. */
-static void add(struct telling *telling, uint64_t ns, const struct hs_ctf_told_kind *kind, const uint64_t *numbers,
-		const char *text)
+static void add(struct telling *telling, uint64_t ns, uint32_t tid, const struct hs_ctf_told_kind *kind,
+		const uint64_t *numbers, const char *text)
 {
-	int err = hs_ctf_told_add(telling->told, ns, kind, numbers, text);
+	int err = hs_ctf_told_add(telling->told, ns, tid, kind, numbers, text);
 
 	if (err && err != -EINVAL)
 		telling->err = err;
@@ -45,7 +45,7 @@ static void on_entry(void *ctx, const struct hs_seen_entry *entry)
 	struct hs_ctf_told_kind kind = { .system = "qemu", .name = entry->event, .text = "text" };
 
 	note_error(telling, entry->error_ns);
-	add(telling, entry->ns, &kind, NULL, entry->text);
+	add(telling, entry->ns, entry->tid, &kind, NULL, entry->text);
 }
 
 static void tell_event(struct telling *telling, json_object *event)
@@ -58,7 +58,7 @@ static void tell_event(struct telling *telling, json_object *event)
 				  &error_ns))
 		return;
 	note_error(telling, error_ns);
-	add(telling, ns, &kind, NULL,
+	add(telling, ns, 0, &kind, NULL,
 	    data ? json_object_to_json_string_ext(data, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE) : "");
 }
 
@@ -96,9 +96,9 @@ static void on_probe(void *ctx, const struct hs_seen_probe *probe)
 	uint64_t numbers[] = { probe->seq, probe->rtt_ns };
 
 	if (strcmp(probe->what, "duplicate") != 0)
-		add(ctx, probe->sent_ns, &sent, numbers, probe->what);
+		add(ctx, probe->sent_ns, 0, &sent, numbers, probe->what);
 	if (probe->rtt_ns)
-		add(ctx, probe->sent_ns + probe->rtt_ns, &answered, numbers, probe->what);
+		add(ctx, probe->sent_ns + probe->rtt_ns, 0, &answered, numbers, probe->what);
 }
 
 static int tell_client(struct telling *telling)
@@ -115,7 +115,7 @@ static int tell_guest(struct telling *telling)
 	const struct hs_load *load = telling->input->load;
 
 	for (size_t i = 0; i < load->line_nr; i++)
-		add(telling, load->lines[i].ns, &kind, &load->lines[i].mib, hs_end_name(load->lines[i].end));
+		add(telling, load->lines[i].ns, 0, &kind, &load->lines[i].mib, hs_end_name(load->lines[i].end));
 	return 0;
 }
 

@@ -160,10 +160,10 @@ static size_t put_text(uint8_t *at, const char *text)
 	return length + 1;
 }
 
-int hs_ctf_told_add(struct hs_ctf_told *told, uint64_t boot_ns, const struct hs_ctf_told_kind *kind,
+int hs_ctf_told_add(struct hs_ctf_told *told, uint64_t boot_ns, uint32_t tid, const struct hs_ctf_told_kind *kind,
 		    const uint64_t *numbers, const char *text)
 {
-	struct hs_event_header header = { .ts = boot_ns };
+	struct hs_event_header header = { .ts = boot_ns, .tid = tid };
 	const struct hs_event *event;
 	struct place *place;
 	uint8_t *record;

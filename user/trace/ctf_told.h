@@ -25,10 +25,11 @@ struct hs_ctf_told;
 int hs_ctf_told_open(struct hs_ctf_told **out);
 
 /*
- * Keeps one record. Two kinds of one system and name are the same kind. Characters of the text that are not printable
- * ASCII become '?'. 0; -EINVAL: system or name is no identifier; -E2BIG: too many kinds; -ENOMEM. No message.
+ * Keeps one record; tid: of the thread that told it, 0: not known. Two kinds of one system and name are the same kind.
+ * Characters of the text that are not printable ASCII become '?'. 0; -EINVAL: system or name is no identifier; -E2BIG:
+ * too many kinds; -ENOMEM. No message.
  */
-int hs_ctf_told_add(struct hs_ctf_told *told, uint64_t boot_ns, const struct hs_ctf_told_kind *kind,
+int hs_ctf_told_add(struct hs_ctf_told *told, uint64_t boot_ns, uint32_t tid, const struct hs_ctf_told_kind *kind,
 		    const uint64_t *numbers, const char *text);
 
 /*
