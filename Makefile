@@ -7,7 +7,7 @@ PREFIX    ?= /usr/local
 B         := build
 
 VERSION   := 0.1.0
-PKGS      := libbpf libelf zlib libtraceevent json-c libnl-3.0 libnl-route-3.0 libkmod libarchive liblzma ncursesw
+PKGS      := libbpf libelf zlib libtraceevent json-c libnl-3.0 libnl-route-3.0 libkmod libarchive liblzma ncursesw nettle
 WARN      := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wno-missing-field-initializers
 CPPFLAGS  += -D_GNU_SOURCE -DHS_VERSION='"$(VERSION)"' -I. -Iuser -I$(B)
 CFLAGS    ?= -O2 -g

@@ -41,6 +41,7 @@ const struct hs_verb *const hs_verbs[] = {
 	&cmd_log_last,
 	&cmd_log_level,
 	&cmd_log,
+	&cmd_trace_gen,
 	HS_MIGTOOLS_VERBS
 	&cmd_gen,
 	NULL,

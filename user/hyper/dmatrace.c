@@ -46,10 +46,10 @@ const char *hs_dmatrace_ignored_name(enum hs_dmatrace_ignored reason)
 
 /* ---- reading ------------------------------------------------------------------------------------- */
 
-/* `nr` rows of `row_bytes` from `at` on lie behind the header and inside `len` bytes. */
-static bool lies_inside(uint64_t at, uint64_t nr, uint64_t row_bytes, size_t len)
+/* `nr` rows of `row_bytes` from `at` on lie behind the header and before `end`. */
+static bool lies_before(uint64_t end, uint64_t at, uint64_t nr, uint64_t row_bytes)
 {
-	return at >= sizeof(struct hs_dmatrace_header) && at % 8 == 0 && at <= len && nr <= (len - at) / row_bytes;
+	return at >= sizeof(struct hs_dmatrace_header) && at % 8 == 0 && at <= end && nr <= (end - at) / row_bytes;
 }
 
 static const char *check_header(const struct hs_dmatrace_header *header, size_t len)
@@ -67,12 +67,12 @@ static const char *check_header(const struct hs_dmatrace_header *header, size_t 
 		return "its number of tenants or logs cannot be";
 	if (!hs_dmatrace_order_name(header->order))
 		return "its order is unknown";
-	if (!lies_inside(header->sources_at, header->source_nr, header->source_bytes, len) ||
-	    !lies_inside(header->tenants_at, header->tenant_nr, header->tenant_bytes, len))
-		return "its tables lie outside of the file";
 	if (header->records_at % PAGE_BYTES ||
-	    !lies_inside(header->records_at, header->record_nr, header->record_bytes, len))
+	    !lies_before(len, header->records_at, header->record_nr, header->record_bytes))
 		return "its records lie outside of the file: was it cut?";
+	if (!lies_before(header->records_at, header->sources_at, header->source_nr, header->source_bytes) ||
+	    !lies_before(header->records_at, header->tenants_at, header->tenant_nr, header->tenant_bytes))
+		return "its tables lie outside of their place";
 	if (header->records_at + header->record_nr * header->record_bytes != len)
 		return "something follows its last record";
 	if (header->first_end > header->record_nr)
@@ -119,17 +119,24 @@ static const char *check_records(const struct hs_dmatrace *trace)
 	return NULL;
 }
 
-const char *hs_dmatrace_parse(const void *bytes, size_t len, struct hs_dmatrace *trace)
+static void point_into(struct hs_dmatrace *trace, const void *bytes)
 {
 	const struct hs_dmatrace_header *header = bytes;
-	struct hs_dmatrace parsed = { .header = header };
-	const char *wrong = check_header(header, len);
+
+	trace->header = header;
+	trace->sources = (const void *)((const char *)bytes + header->sources_at);
+	trace->tenants = (const void *)((const char *)bytes + header->tenants_at);
+	trace->records = (const void *)((const char *)bytes + header->records_at);
+}
+
+const char *hs_dmatrace_parse(const void *bytes, size_t len, struct hs_dmatrace *trace)
+{
+	struct hs_dmatrace parsed = { 0 };
+	const char *wrong = check_header(bytes, len);
 
 	if (wrong)
 		return wrong;
-	parsed.sources = (const void *)((const char *)bytes + header->sources_at);
-	parsed.tenants = (const void *)((const char *)bytes + header->tenants_at);
-	parsed.records = (const void *)((const char *)bytes + header->records_at);
+	point_into(&parsed, bytes);
 	wrong = check_tables(&parsed);
 	if (!wrong)
 		wrong = check_records(&parsed);
@@ -138,33 +145,71 @@ const char *hs_dmatrace_parse(const void *bytes, size_t len, struct hs_dmatrace 
 	return wrong;
 }
 
-int hs_dmatrace_open(const char *path, struct hs_dmatrace **out)
+/* The first map_bytes of the file, 0: all of it; *len is how much there is. */
+static int map_file(const char *path, size_t map_bytes, struct hs_dmatrace *trace, size_t *len)
 {
-	scoped(hs_dmatrace) struct hs_dmatrace *trace = calloc(1, sizeof(*trace));
-	scoped(fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
-	struct hs_dmatrace parsed;
-	const char *wrong;
+	scoped(fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct stat st;
 
-	if (!trace)
-		return -ENOMEM;
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return hs_fail(-errno, "cannot open the trace %s:", path);
 	if (!S_ISREG(st.st_mode) || (size_t)st.st_size < sizeof(struct hs_dmatrace_header))
 		return hs_fail(-EINVAL, "%s cannot be read as a trace: it is no DMA trace of hsbpf", path);
-	trace->map_bytes = (size_t)st.st_size;
+	*len = (size_t)st.st_size;
+	trace->map_bytes = map_bytes && map_bytes < *len ? map_bytes : *len;
 	trace->map = mmap(NULL, trace->map_bytes, PROT_READ, MAP_SHARED, fd, 0);
-	if (trace->map == MAP_FAILED) {
-		trace->map = NULL;
-		return hs_fail(-errno, "cannot map the trace %s:", path);
-	}
+	if (trace->map != MAP_FAILED)
+		return 0;
+	trace->map = NULL;
+	return hs_fail(-errno, "cannot map the trace %s:", path);
+}
+
+int hs_dmatrace_open(const char *path, struct hs_dmatrace **out)
+{
+	scoped(hs_dmatrace) struct hs_dmatrace *trace = calloc(1, sizeof(*trace));
+	struct hs_dmatrace parsed;
+	const char *wrong;
+	size_t len;
+	int err = trace ? map_file(path, 0, trace, &len) : -ENOMEM;
+
+	if (err)
+		return err;
 	madvise(trace->map, trace->map_bytes, MADV_SEQUENTIAL);
-	wrong = hs_dmatrace_parse(trace->map, trace->map_bytes, &parsed);
+	wrong = hs_dmatrace_parse(trace->map, len, &parsed);
 	if (wrong)
 		return hs_fail(-EINVAL, "%s cannot be read as a trace: %s", path, wrong);
 	parsed.map = trace->map;
 	parsed.map_bytes = trace->map_bytes;
 	*trace = parsed;
+	*out = take(trace);
+	return 0;
+}
+
+int hs_dmatrace_open_front(const char *path, struct hs_dmatrace **out)
+{
+	scoped(hs_dmatrace) struct hs_dmatrace *first = calloc(1, sizeof(*first)), *trace = calloc(1, sizeof(*trace));
+	const struct hs_dmatrace_header *header;
+	const char *wrong;
+	size_t len;
+	int err = first && trace ? map_file(path, sizeof(*header), first, &len) : -ENOMEM;
+
+	if (err)
+		return err;
+	header = first->map;
+	wrong = check_header(header, len);
+	if (!wrong)
+		err = map_file(path, header->records_at, trace, &len);
+	if (err)
+		return err;
+	if (!wrong)
+		wrong = check_header(trace->map, len);
+	if (!wrong) {
+		point_into(trace, trace->map);
+		trace->records = NULL;
+		wrong = check_tables(trace);
+	}
+	if (wrong)
+		return hs_fail(-EINVAL, "%s cannot be read as a trace: %s", path, wrong);
 	*out = take(trace);
 	return 0;
 }

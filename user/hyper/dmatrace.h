@@ -224,6 +224,8 @@ struct hs_dmatrace {
  * checked again (reads all of it once, some 5 GB/s). Message on failure: -EINVAL for what is no trace or a damaged one.
  */
 int hs_dmatrace_open(const char *path, struct hs_dmatrace **out);
+/* The same without the records, which are neither checked nor there (NULL). */
+int hs_dmatrace_open_front(const char *path, struct hs_dmatrace **out);
 void hs_dmatrace_free(struct hs_dmatrace *trace);
 HS_SCOPED(hs_dmatrace, struct hs_dmatrace *, hs_dmatrace_free)
 

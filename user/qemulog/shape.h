@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The shapes of the hot lines, 16 bytes at a time with SSE2 (every x86-64 has it): the inner loop of the
- * parser and the strict part of the decoder, included by line.c and qemulog.c only. Pure functions.
+ * parser and the strict part of the decoder, included by line.c, qemulog.c and hyper/ingest_line.h. Pure.
  *
  * They are fast because they look for no newline: a line is matched field by field and the newline is where
  * the last field ends, or it is no such line. A line is at most 30 bytes of prefix and 145 of event and each
