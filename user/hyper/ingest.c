@@ -30,9 +30,7 @@ struct device {
 	struct hs_ingest_device known; /* what the result gets */
 	struct hs_ingest_packets *packets;
 	bool has_domain, has_context, is_forgotten; /* forgotten: no translation since the last change was told */
-	bool is_held;				    /* a page line that waits for its vtd_dmar_translate */
-	struct hs_ingest_line held;
-	uint64_t iova_bits; /* all that were seen in an iova */
+	uint64_t iova_bits;			    /* all that were seen in an iova */
 	struct giant *giants;
 	uint32_t giant_nr;
 };
@@ -45,6 +43,8 @@ struct hs_ingest {
 	bool is_skipping; /* inside a line that is too long */
 	char last_byte;
 	uint32_t order_stream;
+	struct device *held; /* its page line waits for the vtd_dmar_translate behind it; NULL: none does */
+	struct hs_ingest_line held_line;
 	uint32_t device_nr;
 	struct device devices[HS_INGEST_DEVICES_MAX];
 	uint16_t device_of_sid[1 << 16]; /* 0: none; else 1 + index */
@@ -169,18 +169,20 @@ static int put_translation(struct device *device, const struct hs_ingest_line *l
 		device->packets, hs_dmatrace_make_translation(0, line->iova, line->slpte, size_class, false, false));
 }
 
-/* Nothing more comes that could tell the size of the page. */
-static int release(struct device *device)
+/* Nothing comes that could tell the size of the page that waits. */
+static int release(struct hs_ingest *ingest)
 {
-	if (!device->is_held)
+	struct device *device = ingest->held;
+
+	if (!device)
 		return 0;
-	device->is_held = false;
-	return put_translation(device, &device->held);
+	ingest->held = NULL;
+	return put_translation(device, &ingest->held_line);
 }
 
 static int invalidate(struct device *device, enum hs_dmatrace_kind kind, uint64_t iova, unsigned int order)
 {
-	int err = release(device);
+	int err = release(device->ingest);
 
 	if (err)
 		return err;
@@ -230,7 +232,7 @@ static int on_page(struct hs_ingest *ingest, const struct hs_ingest_line *line)
 	if (!err)
 		err = note_format(ingest, line->is_patched ? HS_INGEST_PATCHED : HS_INGEST_STOCK);
 	if (!err)
-		err = release(device);
+		err = release(ingest);
 	if (!err)
 		err = note_domain(device, line->domain);
 	if (err)
@@ -238,8 +240,8 @@ static int on_page(struct hs_ingest *ingest, const struct hs_ingest_line *line)
 	ingest->source.translations++;
 	if (line->is_patched)
 		return put_translation(device, line);
-	device->held = *line;
-	device->is_held = true;
+	ingest->held_line = *line;
+	ingest->held = device;
 	return 0;
 }
 
@@ -273,10 +275,10 @@ static int on_translated(struct hs_ingest *ingest, const struct hs_ingest_line *
 
 	if (err)
 		return err;
-	if (device->is_held && line->size_class < HS_INGEST_SIZE_UNKNOWN &&
-	    (device->held.iova ^ line->iova) >> (12 + 9 * line->size_class) == 0) {
-		device->held.size_class = line->size_class;
-		return release(device);
+	if (ingest->held == device && line->size_class < HS_INGEST_SIZE_UNKNOWN &&
+	    (ingest->held_line.iova ^ line->iova) >> (12 + 9 * line->size_class) == 0) {
+		ingest->held_line.size_class = line->size_class;
+		return release(ingest);
 	}
 	if (ingest->format != HS_INGEST_NO_FORMAT) {
 		ingest->source.ignored[HS_DMATRACE_IGNORED_EVENT]++;
@@ -513,10 +515,8 @@ static int finish_device(struct hs_ingest *ingest, struct device *device)
 {
 	const struct hs_ingest_packets_counts *counts = hs_ingest_packets_counts(device->packets);
 	uint64_t *ignored = ingest->source.ignored;
-	int err = release(device);
+	int err;
 
-	if (err)
-		return err;
 	ignored[HS_DMATRACE_IGNORED_OPEN] += hs_ingest_packets_finish(device->packets);
 	ignored[HS_DMATRACE_IGNORED_STRAY] += counts->stray;
 	device->known.packets = counts->packets;
@@ -576,7 +576,7 @@ static int list_devices(struct hs_ingest *ingest, struct hs_ingest_result *resul
 
 int hs_ingest_finish(struct hs_ingest *ingest, struct hs_ingest_result *result)
 {
-	int err = 0;
+	int err;
 
 	if (ingest->carry_len || ingest->is_skipping) {
 		/* Even if it looks whole: nobody knows what its last number was. */
@@ -584,6 +584,7 @@ int hs_ingest_finish(struct hs_ingest *ingest, struct hs_ingest_result *result)
 		ingest->source.ignored[HS_DMATRACE_IGNORED_TORN]++;
 		ingest->carry_len = 0;
 	}
+	err = release(ingest);
 	for (uint32_t i = 0; i < ingest->device_nr && !err; i++)
 		err = finish_device(ingest, &ingest->devices[i]);
 	if (!err && ingest->config.keeps_order)
