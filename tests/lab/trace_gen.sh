@@ -16,7 +16,7 @@ check "the document fits its schema" tests/lib/schema.sh "$work/gen.json"
 equal "64 tenants of 2 devices" "$(jq -c '[.tenants, .copies, .packets]' "$work/gen.json")" "[64,62,$((32 * 4995))]"
 check "that streams are used again is said" grep -q '64 tenants from 2 in the logs' "$work/err"
 equal "16 bytes for each translation, and the tables" "$(stat -c %s "$work/trace")" \
-	"$(jq '.translations * 16 + 12288' "$work/gen.json")"
+	"$(jq '.translations * 16 + 8192' "$work/gen.json")"
 equal "the log's hash is sha256sum's" "$(jq -r '.sources[0].sha256' "$work/gen.json")" \
 	"$(sha256sum <"$work/logs/plain_0.txt" | cut -d' ' -f1)"
 gen --info "$work/trace" --json >"$work/info.json"
@@ -24,14 +24,14 @@ check "--info says the same" cmp "$work/gen.json" "$work/info.json"
 check "and for people" grep -q 'order rr, 1 packet of a tenant in a row; packets as found in the log' <(gen --info "$work/trace")
 
 for form in plain xz gz; do
-	gen -l "$work/logs/$form" --tenants 3 --order rand --seed 5 -o "$work/$form" --json >"$work/$form.json"
+	gen -l "$work/logs/$form" --tenants 3 --order rand --seed 5 -o "$work/$form" --json >"$work/$form.json" 2>>"$work/err"
 	tail -c +4097 "$work/$form" >"$work/$form.records"
 done
 check "a log packed by xz gives the same records" cmp "$work/plain.records" "$work/xz.records"
 check "a log packed by gzip gives the same records" cmp "$work/plain.records" "$work/gz.records"
-gen -l "$work/logs/plain" --tenants 3 --order rand --seed 6 -o "$work/other" >"$work/out"
+gen -l "$work/logs/plain" --tenants 3 --order rand --seed 6 -o "$work/other" >"$work/out" 2>>"$work/err"
 check "another seed, another order" bash -c "! cmp -s '$work/plain' '$work/other'"
-gen -l "$work/logs/plain" --tenants 3 --order rand --seed 5 -o "$work/again" >"$work/out"
+gen -l "$work/logs/plain" --tenants 3 --order rand --seed 5 -o "$work/again" >"$work/out" 2>>"$work/err"
 check "the same seed, the same bytes" cmp "$work/plain" "$work/again"
 
 fails "no options" 2 "trace-gen needs --log-prefix P and -o FILE" "$hsbpf" trace-gen

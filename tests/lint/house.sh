@@ -53,7 +53,7 @@ rule "nobody sleeps" "$(grep -nwE '(u|nano)?sleep *\(|clock_nanosleep' $(files '
 rule "no goto in user land" "$(grep -nE '^\s*goto ' $(files 'user/*.c' 'orchestrate/*.c' 'migtools/*.c') | head)"
 rule "every unit test prints TAP" "$(grep -LE 'RUN_TESTS|CM_OUTPUT_TAP' $(files 'tests/unit/test_*.c'))"
 rule "README names only verbs and options that exist" "$(
-	grep -oE '^ +(build/)?hsbpf ((lab|report|guest) [a-z_]+|[a-z_]+)' README.md | sed -E 's/.*hsbpf //' | sort -u | while read -r verb; do
+	grep -oE '^ +(build/)?hsbpf ((lab|report|guest) [a-z_]+|[a-z_-]+)' README.md | sed -E 's/.*hsbpf //' | sort -u | while read -r verb; do
 		build/hsbpf $verb --help >/dev/null 2>&1 || echo "no verb $verb"
 	done
 	help=$(build/hsbpf gen verbs | while read -r verb; do build/hsbpf $verb --help; done)
