@@ -68,6 +68,7 @@ $(B)/%.o: %.c | $(B)/bpf/hsbpf.skel.h $(B)/bpf/stat.skel.h
 
 $(B)/user/base/page.o: user/base/page.css user/base/page.js
 $(B)/user/migrate/page.o: user/migrate/page.html
+$(B)/user/hyper/sim_config.o: $(wildcard data/iommu/*.conf)
 
 # ---- BPF ---------------------------------------------------------------------------------------
 $(B)/bpf/%.bpf.o: bpf/%.bpf.c
@@ -207,7 +208,7 @@ install: all ## install below PREFIX (/usr/local), staged in DESTDIR
 	sed 's|@BINDIR@|$(PREFIX)/bin|' data/hsbpf-log.service > $(DESTDIR)$(UNITS)/hsbpf-log.service
 	install -D -m 755 $(B)/hsbpf-migtools $(DESTDIR)$(LIBEXEC)/hsbpf-migtools
 	install -d $(DESTDIR)$(DATA) $(DESTDIR)$(MAN) $(DESTDIR)$(PREFIX)/share/bash-completion/completions
-	install -m 644 trace_events/*.events user/schema/*.json data/plans/*.plan $(DESTDIR)$(DATA)
+	install -m 644 trace_events/*.events user/schema/*.json data/plans/*.plan data/iommu/*.conf $(DESTDIR)$(DATA)
 	$(Q)$(B)/hsbpf gen man > $(DESTDIR)$(MAN)/hsbpf.1
 	$(Q)$(B)/hsbpf gen verbs | while read -r verb; do \
 		$(B)/hsbpf gen man "$$verb" > "$(DESTDIR)$(MAN)/hsbpf-$$(echo "$$verb" | tr ' ' -).1"; done

@@ -42,6 +42,7 @@ const struct hs_verb *const hs_verbs[] = {
 	&cmd_log_level,
 	&cmd_log,
 	&cmd_trace_gen,
+	&cmd_iommu_sim,
 	HS_MIGTOOLS_VERBS
 	&cmd_gen,
 	NULL,

@@ -57,6 +57,27 @@ int hs_parse_size(const char *text, uint64_t *bytes)
 	return parse_with_units(text, units, sizeof(units) / sizeof(units[0]), bytes);
 }
 
+int hs_parse_rate(const char *text, uint64_t *bps)
+{
+	static const char suffixes[] = "KMGT";
+	char *end;
+	double value = strtod(text, &end), unit = 1;
+
+	if (end == text)
+		return -EINVAL;
+	for (const char *suffix = suffixes; *end && *suffix; suffix++) {
+		unit *= 1000;
+		if (*end == *suffix && !end[1]) {
+			end++;
+			break;
+		}
+	}
+	if (*end || !(value * unit >= 0) || value * unit >= 1e18)
+		return -EINVAL;
+	*bps = (uint64_t)(value * unit);
+	return 0;
+}
+
 int hs_parse_duration(const char *text, uint64_t *ns)
 {
 	static const struct unit units[] = {

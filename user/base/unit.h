@@ -13,6 +13,9 @@ int hs_parse_size(const char *text, uint64_t *bytes);
 /* ns: digits and ns, us, ms, s, m or h; a bare number is seconds. */
 int hs_parse_duration(const char *text, uint64_t *ns);
 
+/* Bits a second: "200G", "2.5M", "800000", powers of 1000; below 1e18. -EINVAL for what is none. */
+int hs_parse_rate(const char *text, uint64_t *bps);
+
 /* "1.5 GiB", "12 KiB"; "345.1 Mbit/s"; "1.234 s", "56 us". Return text. */
 const char *hs_format_bytes(char *text, size_t size, uint64_t bytes);
 const char *hs_format_rate(char *text, size_t size, double bits_per_second);

@@ -14,6 +14,7 @@ extern const struct hs_verb cmd_guest_list, cmd_guest_attach, cmd_guest_start, c
 extern const struct hs_verb cmd_log, cmd_log_level, cmd_log_last;
 extern const struct hs_verb cmd_log, cmd_log_level;
 extern const struct hs_verb cmd_trace_gen;
+extern const struct hs_verb cmd_iommu_sim;
 
 /* main.c's table, NULL at the end: what `hsbpf gen` documents. */
 extern const struct hs_verb *const hs_verbs[];

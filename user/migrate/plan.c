@@ -12,6 +12,7 @@
 #include "base/unit.h"
 
 #define BANDWIDTH_MIN_BPS 1000000u
+#define BANDWIDTH_MAX_BPS 16000000000u
 
 const char *const hs_fault_names[] = { "none", "source-dies", "destination-dies", "link-down", NULL };
 
@@ -28,13 +29,11 @@ static const char defaults[] = "mode = precopy\n"
 
 int hs_plan_parse_bandwidth(const char *text, uint64_t *bps)
 {
-	char *end;
-	double value = strtod(text, &end);
-	double unit = !*end ? 1 : !strcmp(end, "K") ? 1e3 : !strcmp(end, "M") ? 1e6 : !strcmp(end, "G") ? 1e9 : 0;
+	uint64_t rate;
 
-	if (end == text || !unit || !(value * unit >= BANDWIDTH_MIN_BPS) || value * unit > 16e9)
+	if (hs_parse_rate(text, &rate) || rate < BANDWIDTH_MIN_BPS || rate > BANDWIDTH_MAX_BPS)
 		return -EINVAL;
-	*bps = (uint64_t)(value * unit);
+	*bps = rate;
 	return 0;
 }
 
