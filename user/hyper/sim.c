@@ -281,6 +281,7 @@ static int open_run(struct hs_sim *sim)
 		ring *= 2;
 	sim->ring_mask = ring - 1;
 	sim->free_request = HS_SIM_NO_REQUEST;
+	sim->expected = HS_SIM_NO_TENANT;
 	sim->ring = calloc(ring, sizeof(*sim->ring));
 	sim->rank = malloc(((size_t)tenant_nr + 1) * sizeof(*sim->rank));
 	sim->tenant_of = calloc((size_t)tenant_nr + 1, sizeof(*sim->tenant_of));

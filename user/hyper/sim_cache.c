@@ -3,7 +3,8 @@
  * A set is a few circular lists through its ways: LRU and FIFO have one in order of use or of arrival, LFU has one
  * for each value of its four-bit counters, and what was taken out waits in a list of its own. Halving all
  * counters joins lists and notes that it happened: a way's counter is halved when it is looked at next.
- * Sets of few ways are searched one by one, those of many through a hash of the whole cache.
+ * Sets of few ways are searched by a byte of each key's hash, eight at a time, those of many through a hash of the
+ * whole cache.
  */
 #include "hyper/sim_cache.h"
 
@@ -11,8 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SEARCHED_WAYS 16 /* up to so many one by one: 4 cache lines */
-#define FIRST_ROOM 64	 /* ways of a set that grows */
+#define SEARCHED_WAYS 16 /* up to so many: two words of marks */
+#define MARK_WORDS 2
+#define FIRST_ROOM 64 /* ways of a set that grows */
 #define LFU_LISTS 16
 #define LFU_MAX 15
 #define NONE UINT32_MAX
@@ -172,10 +174,13 @@ static int make(struct hs_sim_cache *cache)
 
 	cache->ways = grows ? config->entries : config->ways;
 	cache->sets = config->entries / cache->ways;
-	cache->partition_sets = cache->sets / (config->partitions ? config->partitions : 1);
+	cache->partitions = config->partitions ? config->partitions : 1;
+	cache->partition_sets = cache->sets / cache->partitions;
 	cache->used = calloc(cache->sets, sizeof(*cache->used));
 	cache->age = calloc(cache->sets, sizeof(*cache->age));
-	if (!cache->used || !cache->age)
+	if (cache->ways <= SEARCHED_WAYS)
+		cache->marks = calloc((size_t)cache->sets * MARK_WORDS, sizeof(*cache->marks));
+	if (!cache->used || !cache->age || (cache->ways <= SEARCHED_WAYS && !cache->marks))
 		return -ENOMEM;
 	err = make_room(cache, grows && cache->ways > FIRST_ROOM ? FIRST_ROOM : cache->ways);
 	for (uint32_t set = 0; !err && set < cache->sets; set++)
@@ -200,6 +205,7 @@ int hs_sim_cache_open(const struct hs_sim_cache_config *config, uint64_t seed, s
 void hs_sim_cache_close(struct hs_sim_cache *cache)
 {
 	free(cache->way);
+	free(cache->marks);
 	free(cache->link);
 	free(cache->used);
 	free(cache->uses);
@@ -220,29 +226,60 @@ static uint32_t set_of(const struct hs_sim_cache *cache, const struct hs_sim_key
 		return 0;
 	if (cache->config.index == HS_SIM_INDEX_HASH)
 		index = hash(key->page, key->tenant);
-	if (cache->config.partitions > 1)
-		partition = key->tenant % cache->config.partitions;
-	if (!(cache->partition_sets & (cache->partition_sets - 1)))
-		index &= cache->partition_sets - 1;
+	if (cache->partitions & (cache->partitions - 1))
+		partition = key->tenant % cache->partitions;
 	else
+		partition = key->tenant & (cache->partitions - 1);
+	if (cache->partition_sets & (cache->partition_sets - 1))
 		index %= cache->partition_sets;
+	else
+		index &= cache->partition_sets - 1;
 	return partition * cache->partition_sets + (uint32_t)index;
+}
+
+static uint8_t mark_of(uint64_t page, uint32_t tenant)
+{
+	return (uint8_t)((page * 0x9e3779b97f4a7c15ull ^ tenant * 0xd6e8feb86659fd93ull) >> 56);
+}
+
+static void set_mark(struct hs_sim_cache *cache, uint32_t set, uint32_t i, const struct hs_sim_key *key)
+{
+	uint64_t *word = &cache->marks[(size_t)set * MARK_WORDS + i / 8];
+	unsigned int shift = i % 8 * 8;
+
+	*word = (*word & ~(0xffull << shift)) | (uint64_t)mark_of(key->page, key->tenant) << shift;
+}
+
+/* By marks: bytes of the words that equal the key's, then the ways themselves. */
+static uint32_t search(const struct hs_sim_cache *cache, uint32_t set, const struct hs_sim_key *key)
+{
+	const struct hs_sim_way *way = cache->way + (uint64_t)set * cache->room;
+	uint64_t wanted = mark_of(key->page, key->tenant) * 0x0101010101010101ull;
+
+	for (uint32_t first = 0; first < cache->used[set]; first += 8) {
+		uint64_t differs = cache->marks[(size_t)set * MARK_WORDS + first / 8] ^ wanted;
+		/* The lowest bit that is set is that of a byte that is equal; those above it may be others. */
+		uint64_t equal = (differs - 0x0101010101010101ull) & ~differs & 0x8080808080808080ull;
+
+		for (; equal; equal &= equal - 1) {
+			uint32_t i = first + (uint32_t)__builtin_ctzll(equal) / 8;
+
+			if (i < cache->used[set] && way[i].page == key->page && way[i].tenant == key->tenant)
+				return i;
+		}
+	}
+	return NONE;
 }
 
 /* Its way in the set, or NONE. */
 static uint32_t find(const struct hs_sim_cache *cache, uint32_t set, const struct hs_sim_key *key)
 {
-	const struct hs_sim_way *way = cache->way + (uint64_t)set * cache->room;
+	uint32_t place;
 
-	if (cache->slot) {
-		uint32_t place = cache->slot[slot_find(cache, key->page, key->tenant)];
-
-		return place ? place - 1 - set * cache->room : NONE;
-	}
-	for (uint32_t i = 0; i < cache->used[set]; i++)
-		if (way[i].page == key->page && way[i].tenant == key->tenant)
-			return i;
-	return NONE;
+	if (!cache->slot)
+		return search(cache, set, key);
+	place = cache->slot[slot_find(cache, key->page, key->tenant)];
+	return place ? place - 1 - set * cache->room : NONE;
 }
 
 /* Every counter of the set is halved: list n goes to list n / 2. */
@@ -388,6 +425,8 @@ int hs_sim_cache_fill(struct hs_sim_cache *cache, const struct hs_sim_key *key, 
 	}
 	if (cache->slot)
 		cache->slot[slot_find(cache, key->page, key->tenant)] = set * cache->room + i + 1;
+	else
+		set_mark(cache, set, i, key);
 	cache->held++;
 	cache->fills++;
 	return 0;

@@ -33,14 +33,16 @@ struct hs_sim_link {
 
 struct hs_sim_cache {
 	struct hs_sim_cache_config config;
+	uint32_t partitions;			   /* 1 or more */
 	uint32_t sets, partition_sets, ways, room; /* room: ways that a set has memory for */
 	uint32_t stride;			   /* nodes of a set: its list heads, then its ways */
 	struct hs_sim_way *way;			   /* by set and way */
-	struct hs_sim_link *link;		   /* by set and node */
-	uint32_t *used;				   /* by set: ways that were ever taken */
-	uint8_t *uses;				   /* by set and way: LFU's counter as of `aged` */
-	uint32_t *aged, *age;			   /* by set and way; by set: how often the counters were halved */
-	uint32_t *slot;				   /* of sets with many ways: hash of keys, 1 + place, 0: none */
+	uint64_t *marks;	  /* of sets with few ways: a byte of each key's hash, two words a set */
+	struct hs_sim_link *link; /* by set and node */
+	uint32_t *used;		  /* by set: ways that were ever taken */
+	uint8_t *uses;		  /* by set and way: LFU's counter as of `aged` */
+	uint32_t *aged, *age;	  /* by set and way; by set: how often the counters were halved */
+	uint32_t *slot;		  /* of sets with many ways: hash of keys, 1 + place, 0: none */
 	uint32_t slot_mask;
 	uint64_t random;
 	uint64_t held; /* keys that are in it */

@@ -57,6 +57,7 @@ struct hs_sim {
 	/* caches */
 	struct hs_sim_cache dtlb, context, page[HS_SIM_LEVELS], buffer, fetching;
 	struct hs_sim_prefetch prefetch;
+	uint32_t expected;   /* the tenant whose pages were prefetched last */
 	uint32_t *next_use;  /* by record, for the optimum */
 	uint32_t *rank;	     /* by tenant: order of appearance, or HS_SIM_NO_TENANT */
 	uint32_t *tenant_of; /* by rank */

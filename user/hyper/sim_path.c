@@ -105,8 +105,10 @@ static void prefetch(struct hs_sim *sim, uint32_t rank, uint64_t iova, uint8_t s
 	struct hs_sim_prefetch *prefetcher = &sim->prefetch;
 	uint32_t expected = hs_sim_prefetch_observe(prefetcher, rank, &page);
 
-	if (expected == HS_SIM_NO_TENANT)
+	/* The translations of one packet expect the same: its pages were asked for by the first of them. */
+	if (expected == HS_SIM_NO_TENANT || expected == sim->expected)
 		return;
+	sim->expected = expected;
 	for (unsigned int i = 0; !sim->err && i < prefetcher->page_nr[expected]; i++)
 		prefetch_page(sim, expected, &prefetcher->pages[(size_t)expected * prefetcher->history + i]);
 }
@@ -129,7 +131,8 @@ void hs_sim_path_begin(struct hs_sim *sim, uint32_t number)
 	} else {
 		sim->result->dtlb.misses++;
 		if (config->prefetch_entries) {
-			in_buffer = hs_sim_cache_lookup(&sim->buffer, &key, 0);
+			/* What is used goes on to the TLB: its place is free. */
+			in_buffer = hs_sim_cache_drop(&sim->buffer, &key);
 			sim->result->prefetch.hits += in_buffer;
 			sim->result->prefetch.misses += !in_buffer;
 		}
