@@ -48,6 +48,7 @@ equal "every machine's trace was read" "$(all '[.machines[] | select(.records > 
 check "no entry or exit is counted for two tenants" jq -e \
 	"([.tenants[].entries] | add) <= $(jq .trace.l1.events.kvm_entry.recorded "$doc") and
 	([.tenants[].exits] | add) <= $(jq .trace.l1.events.kvm_exit.recorded "$doc")" "$work/all.json"
+equal "pairs of cause and effect are counted at six places" "$(all '[.causality[] | select(.in_order + .within_bound > 0)] | length')" 6
 equal "no effect comes before its cause" "$(all '[.causality[].beyond_bound] | add')" 0
 check "it takes less time than the run's test took" jq -e ".seconds < $(jq .phases_seconds.test "$doc")" "$work/all.json"
 

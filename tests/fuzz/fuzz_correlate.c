@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "correlate/injection.h"
 #include "correlate/lane.h"
 #include "correlate/tally.h"
 #include "timeline/guest_clock.h"
@@ -94,8 +95,24 @@ static void feed_clock(struct hs_guest_clock *clock, struct input *input)
 	hs_guest_clock_add_burst(clock, &sample, 1);
 }
 
-static void feed(struct hs_lane *lane, struct hs_dma_parser *parser, struct hs_guest_clock *clock, struct input *input,
-		 uint64_t *packet_nr)
+static void feed_l1(struct hs_lane *lane, struct hs_injections *injections, struct input *input, uint64_t now_ns)
+{
+	struct hs_sight sight = { now_ns - take_number(input, 2), take_number(input, 1) };
+	uint8_t what = (uint8_t)take_number(input, 1);
+
+	if (what % 4 == 0)
+		hs_lane_interrupt(lane, &sight);
+	else if (what % 4 == 1)
+		hs_lane_exit(lane, &sight);
+	else if (what % 4 == 2)
+		hs_injections_add(injections, what, &sight);
+	else
+		hs_injections_handled(injections, what & 4 ? HS_INJECTION_TIMER : HS_INJECTION_DEVICE, &sight);
+	hs_lane_entry(lane, &sight);
+}
+
+static void feed(struct hs_lane *lane, struct hs_dma_parser *parser, struct hs_injections *injections,
+		 struct hs_guest_clock *clock, struct input *input, uint64_t *packet_nr)
 {
 	struct hs_event_net_dev_xmit refused = { .rc = 1, .role = HS_ROLE_L2 };
 	uint64_t now_ns = 1000000000;
@@ -122,14 +139,12 @@ static void feed(struct hs_lane *lane, struct hs_dma_parser *parser, struct hs_g
 			hs_lane_refused(lane, &refused);
 			break;
 		case 5:
-			hs_lane_interrupt(lane, &(struct hs_sight){ now_ns, 500 });
-			hs_lane_entry(lane, &(struct hs_sight){ now_ns, 500 });
-			break;
 		case 6:
-			hs_lane_exit(lane, &(struct hs_sight){ now_ns, 500 });
+			feed_l1(lane, injections, input, now_ns);
 			break;
 		default:
 			hs_lane_settle(lane, now_ns);
+			hs_injections_settle(injections, now_ns);
 		}
 	}
 }
@@ -138,6 +153,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	scoped(hs_guest_clock) struct hs_guest_clock clock = { 0 };
 	scoped(hs_dma_parser) struct hs_dma_parser *parser = NULL;
+	scoped(hs_injections) struct hs_injections *injections = NULL;
 	scoped(hs_lane) struct hs_lane *lane = NULL;
 	struct input input = { data, data + size };
 	struct hs_causality causality = { 0 };
@@ -153,10 +169,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	given_out = last_number = 0;
 	tally.scope = (struct hs_tally_scope){ config.has_dma, config.has_client, config.has_l2 };
-	if (hs_lane_open(&config, &lane) || hs_dma_parser_open(&parser))
+	if (hs_lane_open(&config, &lane) || hs_dma_parser_open(&parser) || hs_injections_open(&causality, &injections))
 		return 0;
-	feed(lane, parser, &clock, &input, &packet_nr);
+	feed(lane, parser, injections, &clock, &input, &packet_nr);
 	hs_lane_finish(lane);
+	hs_injections_settle(injections, UINT64_MAX);
 	if (given_out != packet_nr)
 		abort();
 	hs_tally_clear(&tally);

@@ -8,6 +8,7 @@ const char *const hs_causality_pair_names[HS_PAIR_NR] = {
 	[HS_PAIR_TAP_TO_DMA] = "tap before DMA",
 	[HS_PAIR_DMA_TO_L2] = "DMA before L2 NIC",
 	[HS_PAIR_L2_TO_TAP] = "L2 NIC before tap",
+	[HS_PAIR_INJECTED_TO_HANDLER] = "interrupt injected before L2's handler",
 };
 
 void hs_causality_add(struct hs_causality *causality, enum hs_causality_pair pair, const struct hs_sight *cause,

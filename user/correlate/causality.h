@@ -10,11 +10,12 @@
 #include "correlate/packet.h"
 
 enum hs_causality_pair {
-	HS_PAIR_CLIENT_TO_TAP, /* the client's NIC is given a packet before it is on its tap */
-	HS_PAIR_TAP_TO_CLIENT, /* a packet is on the client's tap before the client receives it */
-	HS_PAIR_TAP_TO_DMA,    /* a packet is on the tap before its translations */
-	HS_PAIR_DMA_TO_L2,     /* a packet's translations are before the L2 receives it */
-	HS_PAIR_L2_TO_TAP,     /* the L2's NIC is given a packet before it is on its tap */
+	HS_PAIR_CLIENT_TO_TAP,	     /* the client's NIC is given a packet before it is on its tap */
+	HS_PAIR_TAP_TO_CLIENT,	     /* a packet is on the client's tap before the client receives it */
+	HS_PAIR_TAP_TO_DMA,	     /* a packet is on the tap before its translations */
+	HS_PAIR_DMA_TO_L2,	     /* a packet's translations are before the L2 receives it */
+	HS_PAIR_L2_TO_TAP,	     /* the L2's NIC is given a packet before it is on its tap */
+	HS_PAIR_INJECTED_TO_HANDLER, /* L1 injects an interrupt before the L2 handles it */
 	HS_PAIR_NR,
 };
 

@@ -12,6 +12,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "correlate/guest_source.h"
+#include "correlate/injection.h"
 #include "correlate/log_source.h"
 #include "correlate/owner.h"
 #include "timeline/clock_json.h"
@@ -23,6 +24,7 @@
 struct tenant {
 	struct hs_lane *lane; /* NULL: not asked for */
 	struct hs_dma_parser *parser;
+	struct hs_injections *injections;
 	uint16_t sid;
 	char pci[16];
 	bool has_sid;
@@ -210,6 +212,8 @@ static int open_lanes(struct walk *walk)
 		err = hs_lane_open(&config, &walk->tenants[i].lane);
 		if (!err)
 			err = hs_dma_parser_open(&walk->tenants[i].parser);
+		if (!err)
+			err = hs_injections_open(&walk->result->causality, &walk->tenants[i].injections);
 		if (err)
 			return err;
 	}
@@ -253,6 +257,7 @@ static void close_walk(struct walk *walk)
 	for (size_t i = 0; i < HS_PAIRS_MAX; i++) {
 		hs_lane_free(walk->tenants[i].lane);
 		hs_dma_parser_free(walk->tenants[i].parser);
+		hs_injections_free(walk->tenants[i].injections);
 	}
 	hs_clock_list_clear(&walk->clocks);
 }
@@ -343,7 +348,8 @@ static void deliver_interrupt(struct walk *walk, const struct hs_guest_record *r
 
 static void deliver_l1(struct walk *walk, const struct hs_guest_record *record)
 {
-	struct hs_lane *lane = lane_of(walk, (unsigned int)hs_owners_tenant(&walk->owners, record->tid));
+	unsigned int tenant = (unsigned int)hs_owners_tenant(&walk->owners, record->tid);
+	struct hs_lane *lane = lane_of(walk, tenant);
 
 	if (record->kind == HS_GUEST_RECORD_INTERRUPT)
 		deliver_interrupt(walk, record);
@@ -353,6 +359,21 @@ static void deliver_l1(struct walk *walk, const struct hs_guest_record *record)
 		hs_lane_entry(lane, &record->sight);
 	else if (lane && record->kind == HS_GUEST_RECORD_EXIT)
 		hs_lane_exit(lane, &record->sight);
+	else if (lane && record->kind == HS_GUEST_RECORD_INJECTION)
+		hs_injections_add(walk->tenants[tenant].injections, record->vector, &record->sight);
+}
+
+static int deliver_l2(struct walk *walk, unsigned int tenant, const struct hs_guest_record *record)
+{
+	struct hs_injections *injections = walk->tenants[tenant].injections;
+
+	if (record->kind == HS_GUEST_RECORD_NET)
+		return hs_lane_guest(walk->tenants[tenant].lane, true, &record->net);
+	if (record->kind == HS_GUEST_RECORD_TIMER)
+		hs_injections_handled(injections, HS_INJECTION_TIMER, &record->sight);
+	else if (record->kind == HS_GUEST_RECORD_INTERRUPT)
+		hs_injections_handled(injections, HS_INJECTION_DEVICE, &record->sight);
+	return 0;
 }
 
 static int deliver_guest(struct walk *walk, struct guest *guest)
@@ -360,11 +381,12 @@ static int deliver_guest(struct walk *walk, struct guest *guest)
 	struct hs_lane *lane = lane_of(walk, guest->tenant);
 	int err = 0;
 
-	if (guest->kind == MACHINE_L1) {
+	if (guest->kind == MACHINE_L1)
 		deliver_l1(walk, &guest->record);
-	} else if (lane && guest->record.kind == HS_GUEST_RECORD_NET) {
-		err = hs_lane_guest(lane, guest->kind == MACHINE_L2, &guest->record.net);
-	}
+	else if (lane && guest->kind == MACHINE_L2)
+		err = deliver_l2(walk, guest->tenant, &guest->record);
+	else if (lane && guest->record.kind == HS_GUEST_RECORD_NET)
+		err = hs_lane_guest(lane, false, &guest->record.net);
 	return err ? err : advance_guest(guest);
 }
 
@@ -387,8 +409,10 @@ static void settle(struct walk *walk, uint64_t now_ns)
 		return;
 	walk->settled_ns = now_ns;
 	for (unsigned int i = 0; i < walk->result->tenant_nr; i++)
-		if (walk->tenants[i].lane)
+		if (walk->tenants[i].lane) {
 			hs_lane_settle(walk->tenants[i].lane, now_ns);
+			hs_injections_settle(walk->tenants[i].injections, now_ns);
+		}
 }
 
 /* 1: something was delivered; 0: nothing is left. */
@@ -422,6 +446,7 @@ static void finish(struct walk *walk)
 		if (!walk->tenants[i].lane)
 			continue;
 		hs_lane_finish(walk->tenants[i].lane);
+		hs_injections_settle(walk->tenants[i].injections, UINT64_MAX);
 		tenant->counts = *hs_lane_counts(walk->tenants[i].lane);
 		tenant->unparsed_lines = hs_dma_parser_unparsed(walk->tenants[i].parser);
 	}

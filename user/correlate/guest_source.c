@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Reads a guest's trace and knows which of its events say what of a packet: the kernel's net events by ftrace, and of
- * L1 interrupts by ftrace, entries and exits of its VMs by ftrace or our own recording. Called by the correlator.
+ * L1 interrupts by ftrace, entries, exits and injections of its VMs by ftrace or our own recording. Called by the
+ * correlator.
  */
 #include <errno.h>
 #include <string.h>
@@ -12,12 +13,24 @@
 #include "trace/ctf_events.h"
 #include "trace/ctf_reader.h"
 
-enum use { USE_NONE, USE_QUEUE, USE_XMIT, USE_ARRIVE, USE_STACK, USE_INTERRUPT, USE_ENTRY, USE_EXIT, USE_SWITCH };
+enum use {
+	USE_NONE,
+	USE_QUEUE,
+	USE_XMIT,
+	USE_ARRIVE,
+	USE_STACK,
+	USE_INTERRUPT,
+	USE_TIMER,
+	USE_ENTRY,
+	USE_EXIT,
+	USE_INJECTION,
+	USE_SWITCH
+};
 
 /* What an event is used for, and where its fields are. */
 struct kind {
 	enum use use;
-	const struct hs_field *skb, *len, *name, *gso_segs, *pid;
+	const struct hs_field *skb, *len, *name, *gso_segs, *pid, *vector, *reinjected;
 };
 
 struct hs_guest_source {
@@ -51,8 +64,10 @@ static struct kind kind_of(const struct hs_event *event)
 		{ "napi_gro_receive_entry", USE_ARRIVE, true },
 		{ "netif_receive_skb", USE_STACK, true },
 		{ "irq_handler_entry", USE_INTERRUPT, true },
+		{ "local_timer_entry", USE_TIMER, true },
 		{ "kvm_entry", USE_ENTRY, false },
 		{ "kvm_exit", USE_EXIT, false },
+		{ "kvm_inj_virq", USE_INJECTION, false },
 		{ "sched_switch", USE_SWITCH, true },
 	};
 	struct kind kind = { .use = USE_NONE };
@@ -64,6 +79,8 @@ static struct kind kind_of(const struct hs_event *event)
 	kind.len = find_field(event, "len", true);
 	kind.name = find_field(event, "name", false);
 	kind.gso_segs = find_field(event, "gso_segs", true);
+	kind.vector = find_field(event, "vector", true);
+	kind.reinjected = find_field(event, "reinjected", true);
 	if (kind.use == USE_SWITCH) {
 		kind.name = find_field(event, "next_comm", false);
 		kind.pid = find_field(event, "next_pid", true);
@@ -71,6 +88,8 @@ static struct kind kind_of(const struct hs_event *event)
 	if (kind.use >= USE_QUEUE && kind.use <= USE_STACK && (!kind.skb || !kind.len || !kind.name))
 		kind.use = USE_NONE;
 	if ((kind.use == USE_INTERRUPT && !kind.name) || (kind.use == USE_SWITCH && (!kind.name || !kind.pid)))
+		kind.use = USE_NONE;
+	if (kind.use == USE_INJECTION && (!kind.vector || !kind.reinjected))
 		kind.use = USE_NONE;
 	return kind;
 }
@@ -144,6 +163,14 @@ static bool fill(const struct kind *kind, const struct hs_ctf_record *record, st
 		out->kind = kind->use == USE_ENTRY ? HS_GUEST_RECORD_ENTRY : HS_GUEST_RECORD_EXIT;
 		out->tid = record->header->tid;
 		return true;
+	case USE_TIMER:
+		out->kind = HS_GUEST_RECORD_TIMER;
+		return true;
+	case USE_INJECTION:
+		out->kind = HS_GUEST_RECORD_INJECTION;
+		out->tid = record->header->tid;
+		out->vector = (uint32_t)hs_field_value(kind->vector, bytes);
+		return !hs_field_value(kind->reinjected, bytes);
 	case USE_SWITCH:
 		out->kind = HS_GUEST_RECORD_THREAD;
 		out->tid = (uint32_t)hs_field_value(kind->pid, bytes);

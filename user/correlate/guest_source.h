@@ -16,7 +16,9 @@ enum hs_guest_record_kind {
 	HS_GUEST_RECORD_INTERRUPT, /* in `name` */
 	HS_GUEST_RECORD_ENTRY,	   /* of a VM of the guest, by its thread `tid` */
 	HS_GUEST_RECORD_EXIT,
-	HS_GUEST_RECORD_THREAD, /* thread `tid` is called `name` */
+	HS_GUEST_RECORD_INJECTION, /* of `vector` into a VM of the guest, by its thread `tid` */
+	HS_GUEST_RECORD_TIMER,	   /* interrupt of the local timer */
+	HS_GUEST_RECORD_THREAD,	   /* thread `tid` is called `name` */
 };
 
 struct hs_guest_record {
@@ -24,7 +26,7 @@ struct hs_guest_record {
 	struct hs_sight sight;
 	struct hs_lane_guest_event net;
 	char name[64]; /* of an interrupt its owner: "vfio-intx(0000:00:04.0)" */
-	uint32_t tid;
+	uint32_t tid, vector;
 };
 
 /*

@@ -20,9 +20,11 @@
  * follow a packet. The dearest is napi_gro_receive_entry in an L2 under nested TCG, 30 us for each packet of its NIC.
  */
 static const char *const default_events[] = {
-	[HS_MACHINE_L1] = "kvm_entry,kvm_exit,sched:sched_switch,irq:irq_handler_entry,irq:irq_handler_exit,iommu:*",
-	[HS_MACHINE_L2] = "net:net_dev_queue,net:net_dev_start_xmit,net:net_dev_xmit,net:netif_receive_skb,"
-			  "net:napi_gro_receive_entry,sched:sched_switch",
+	[HS_MACHINE_L1] =
+		"kvm_entry,kvm_exit,kvm_inj_virq,sched:sched_switch,irq:irq_handler_entry,irq:irq_handler_exit,iommu:*",
+	[HS_MACHINE_L2] =
+		"net:net_dev_queue,net:net_dev_start_xmit,net:net_dev_xmit,net:netif_receive_skb,"
+		"net:napi_gro_receive_entry,sched:sched_switch,irq:irq_handler_entry,irq_vectors:local_timer_entry",
 	[HS_MACHINE_CLIENT] = "net:net_dev_queue,net:net_dev_start_xmit,net:net_dev_xmit,net:netif_receive_skb,"
 			      "net:napi_gro_receive_entry,sched:sched_switch",
 };
