@@ -54,8 +54,7 @@ extern const char *const lab_accels[], *const lab_nics[], *const lab_clients[];
 		       "what every VM of the lab is recorded for during the test, with commas: tracepoints of its "    \
 		       "kernel (sched:sched_switch, net:*), events or profiles of hsbpf events (kvm); unless given "   \
 		       "KVM, interrupts and the scheduler in L1, packets, interrupts and the scheduler in L2s, "       \
-		       "packets "                                                                                      \
-		       "and the scheduler in clients"),                                                                \
+		       "packets and the scheduler in clients"),                                                        \
 		HS_OPT(type, member.no_guest_trace, "no-guest-trace", 0, HS_OPT_FLAG, NULL, NULL,                      \
 		       "VMs get no trace agent and record nothing"),                                                   \
 		HS_OPT(type, member.dry_run, "dry-run", 0, HS_OPT_FLAG, NULL, NULL,                                    \
