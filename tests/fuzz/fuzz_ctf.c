@@ -80,7 +80,7 @@ static uint64_t read_everything(size_t stream_bytes)
 	if (hs_ctf_reader_open(folder, &reader))
 		return 0;
 	while (hs_ctf_reader_next(reader, &record) > 0) {
-		bytes += record.event->size;
+		bytes += hs_ctf_record_bytes(record.event->size);
 		record_nr++;
 		REQUIRE(((const uint8_t *)record.header)[record.event->size - 1] <= 255);
 		REQUIRE(bytes <= stream_bytes);
@@ -97,7 +97,10 @@ static uint64_t read_everything(size_t stream_bytes)
 
 struct packet {
 	struct hs_ctf_packet header;
-	struct hs_event_kvm_pio records[RECORDS_OF_PACKET];
+	struct {
+		uint64_t stamp;
+		uint8_t fields[sizeof(struct hs_event_kvm_pio) - sizeof(struct hs_event_header)];
+	} records[RECORDS_OF_PACKET];
 };
 
 /* data: per edit, 2 bytes say where, the rest is put there. */
@@ -115,8 +118,7 @@ static void read_edited(const uint8_t *data, size_t size)
 							    .packet_bits = 8 * sizeof(packets[i]),
 							    .packet_seq_num = i };
 		for (unsigned int j = 0; j < RECORDS_OF_PACKET; j++)
-			packets[i].records[j].header =
-				(struct hs_event_header){ .ts = 100 * i + j, .id = HS_EVENT_kvm_pio };
+			packets[i].records[j].stamp = hs_ctf_stamp(100 * i + j, HS_EVENT_kvm_pio, 0);
 	}
 	for (unsigned int edit = 0; edit < EDITS_MAX && size > 2; edit++) {
 		size_t at = (data[0] | (size_t)data[1] << 8) % (sizeof(packets) - EDIT_BYTES);

@@ -96,16 +96,16 @@ static void count_packet(struct channel *channel, const uint8_t *packet, size_t 
 	channel->packets++;
 	while (at < len) {
 		const struct hs_event *event;
-		uint16_t id;
+		uint64_t stamp;
 
-		memcpy(&id, packet + at + offsetof(struct hs_event_header, id), sizeof(id));
-		event = hs_event_find(id);
-		if (!event || event->size > len - at) {
+		memcpy(&stamp, packet + at, sizeof(stamp));
+		event = hs_event_find(hs_ctf_stamp_id(stamp));
+		if (!event || hs_ctf_record_bytes(event->size) > len - at) {
 			channel->nonsense++;
 			return;
 		}
-		channel->records[id]++;
-		at += event->size;
+		channel->records[event->id]++;
+		at += hs_ctf_record_bytes(event->size);
 	}
 }
 

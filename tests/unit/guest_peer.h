@@ -74,17 +74,19 @@ static inline void peer_send(struct peer *peer, int fd, struct hs_wire_frame fra
 /* Packet number `seq` of a CPU: records of kvm_pio, one every microsecond. */
 static inline size_t peer_make_packet(const struct peer *peer, unsigned cpu, unsigned seq, uint8_t *bytes)
 {
-	struct hs_ctf_packet packet = { .magic = HS_CTF_MAGIC, .packet_seq_num = seq, .cpu_id = cpu };
+	const uint64_t begin_ns = hs_now_ns() + (uint64_t)peer->clock_shift_ns + seq * PEER_RECORDS * 1000;
+	struct hs_ctf_packet packet = {
+		.magic = HS_CTF_MAGIC, .timestamp_begin = begin_ns, .packet_seq_num = seq, .cpu_id = cpu
+	};
 	size_t len = sizeof(packet);
 
 	for (unsigned i = 0; i < PEER_RECORDS; i++) {
-		struct hs_event_kvm_pio record = { .header = { .ts = hs_now_ns() + (uint64_t)peer->clock_shift_ns +
-								     seq * PEER_RECORDS * 1000 + i * 1000,
-							       .id = HS_EVENT_kvm_pio,
-							       .tid = 42 } };
+		uint64_t stamp = hs_ctf_stamp(begin_ns + i * 1000, HS_EVENT_kvm_pio, 42);
+		uint32_t record_bytes = hs_ctf_record_bytes(sizeof(struct hs_event_kvm_pio));
 
-		memcpy(bytes + len, &record, sizeof(record));
-		len += sizeof(record);
+		memset(bytes + len, 0, record_bytes);
+		memcpy(bytes + len, &stamp, sizeof(stamp));
+		len += record_bytes;
 	}
 	packet.content_bits = packet.packet_bits = len * 8;
 	memcpy(bytes, &packet, sizeof(packet));

@@ -23,7 +23,7 @@
 #include "trace/ctf_reader.h"
 #include "trace/ctf_writer.h"
 
-#define PIO_BYTES sizeof(struct hs_event_kvm_pio)
+#define PIO_BYTES hs_ctf_record_bytes(sizeof(struct hs_event_kvm_pio))
 
 struct fixture {
 	char dir[64];
@@ -206,6 +206,20 @@ static void test_more_than_a_packet_holds_is_written_in_order(void **state)
 	assert_true(hs_ctf_reader_counts(reader)->packets > 1);
 }
 
+static void test_what_a_packet_cannot_span_begins_another(void **state)
+{
+	const uint64_t far = 10 * HS_CTF_SPAN_NS;
+	struct fixture *fixture = *state;
+	struct hs_ctf_reader_counts counts;
+
+	/* At the limit, beyond it, late in the new packet, earlier than it may reach. */
+	WRITE(0, 0, 10, 10 + HS_CTF_SPAN_NS, far, far - 7, 20);
+	EXPECT(&counts, 10, 10 + HS_CTF_SPAN_NS, far - HS_CTF_SPAN_NS, far - 7, far);
+	assert_int_equal(counts.packets, 2);
+	assert_int_equal(counts.steps_back + counts.missing_packets + counts.damaged_packets, 0);
+	assert_int_equal(hs_ctf_writer_counts(fixture->writer)->clamped, 1);
+}
+
 static void test_losses_are_in_the_trace_even_after_the_last_record(void **state)
 {
 	struct fixture *fixture = *state;
@@ -292,7 +306,7 @@ static void test_unknown_event_ends_its_packet_and_is_counted(void **state)
 
 	WRITE(0, 0, 10, 20, 30);
 	stream_path(fixture, 0, path, sizeof(path));
-	overwrite(path, sizeof(struct hs_ctf_packet) + PIO_BYTES + offsetof(struct hs_event_header, id), 0xfff, 2);
+	overwrite(path, sizeof(struct hs_ctf_packet) + PIO_BYTES + sizeof(uint32_t), 0xfff, 2);
 	EXPECT(&counts, 10);
 	assert_int_equal(counts.damaged_packets, 1);
 	assert_int_equal(counts.unread_bytes, 2 * PIO_BYTES);
@@ -401,7 +415,7 @@ static void test_records_outside_their_packets_time_are_damage(void **state)
 	WRITE(0, 0, 10, 20, 30);
 	WRITE(0, 0, 40);
 	stream_path(fixture, 0, path, sizeof(path));
-	overwrite(path, sizeof(struct hs_ctf_packet) + PIO_BYTES, 99, 8);
+	overwrite(path, sizeof(struct hs_ctf_packet) + PIO_BYTES, 99, 4);
 	EXPECT(&counts, 10, 40);
 	assert_int_equal(counts.damaged_packets, 1);
 	assert_int_equal(counts.unread_bytes, 2 * PIO_BYTES);
@@ -411,6 +425,7 @@ static void test_records_outside_their_packets_time_are_damage(void **state)
 
 static void test_bytes_that_are_missing_in_the_middle_cost_their_packet(void **state)
 {
+	const ssize_t gap = 2 * sizeof(struct hs_ctf_packet) + PIO_BYTES + 2;
 	char path[100], text[4096];
 	struct fixture *fixture = *state;
 	struct hs_ctf_reader_counts counts;
@@ -423,8 +438,8 @@ static void test_bytes_that_are_missing_in_the_middle_cost_their_packet(void **s
 	stream_path(fixture, 0, path, sizeof(path));
 	fd = open(path, O_RDWR);
 	size = pread(fd, text, sizeof(text), 0);
-	/* 3 bytes: what follows does not even lie on multiples of 8. */
-	assert_int_equal(pwrite(fd, text + 203, size - 203, 200), size - 203);
+	/* 3 bytes of its first record: what follows does not even lie on multiples of 8. */
+	assert_int_equal(pwrite(fd, text + gap + 3, size - gap - 3, gap), size - gap - 3);
 	assert_int_equal(ftruncate(fd, size - 3), 0);
 	EXPECT(&counts, 10, 30, 31);
 	assert_int_equal(counts.damaged_packets, 1);
@@ -438,7 +453,7 @@ static void test_steps_back_in_a_damaged_trace_are_counted(void **state)
 
 	WRITE(0, 0, 10, 20, 30, 40);
 	stream_path(fixture, 0, path, sizeof(path));
-	overwrite(path, sizeof(struct hs_ctf_packet) + 2 * PIO_BYTES, 15, 8);
+	overwrite(path, sizeof(struct hs_ctf_packet) + 2 * PIO_BYTES, 15, 4);
 	EXPECT(&counts, 10, 20, 15, 40);
 	assert_int_equal(counts.steps_back, 1);
 }
@@ -499,16 +514,17 @@ static void test_packet_finished_after_opening_is_read(void **state)
 	struct fixture *fixture = *state;
 	scoped(hs_ctf_reader) struct hs_ctf_reader *reader = NULL;
 	struct hs_ctf_record record;
-	char path[100], packet[sizeof(struct hs_ctf_packet) + PIO_BYTES];
+	char path[100], packet[256];
+	const ssize_t packet_bytes = sizeof(struct hs_ctf_packet) + PIO_BYTES;
 	scoped(fd) int fd = -1;
 
 	WRITE(0, 0, 10);
 	stream_path(fixture, 0, path, sizeof(path));
 	fd = open(path, O_RDWR);
-	assert_int_equal(pread(fd, packet, sizeof(packet), 0), sizeof(packet));
+	assert_int_equal(pread(fd, packet, packet_bytes, 0), packet_bytes);
 	assert_int_equal(ftruncate(fd, 90), 0);
 	reader = open_reader(fixture);
-	assert_int_equal(pwrite(fd, packet, sizeof(packet), 0), sizeof(packet));
+	assert_int_equal(pwrite(fd, packet, packet_bytes, 0), packet_bytes);
 	WRITE(0, 0, 20); /* this one it does not wait for */
 	assert_int_equal(hs_ctf_reader_next(reader, &record), 1);
 	assert_int_equal(hs_ctf_reader_next(reader, &record), 0);
@@ -699,6 +715,7 @@ int main(void)
 		TEST(test_steps_back_are_sorted_before_writing),
 		TEST(test_record_earlier_than_what_is_on_disk_is_clamped_and_counted),
 		TEST(test_more_than_a_packet_holds_is_written_in_order),
+		TEST(test_what_a_packet_cannot_span_begins_another),
 		TEST(test_losses_are_in_the_trace_even_after_the_last_record),
 		TEST(test_torn_packet_gives_its_whole_records),
 		TEST(test_packet_with_a_damaged_header_is_refused),

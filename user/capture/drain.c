@@ -32,7 +32,7 @@ static void add_record(struct hs_ctf_writer *writer, uint32_t cpu, const struct 
 /* Fills the open packet; the answer is the position behind its last record. */
 static uint64_t fill_packet(const struct hs_rings *rings, uint32_t cpu, struct hs_ctf_writer *writer)
 {
-	uint64_t start = rings->controls[cpu].consumed, end = start, newest = 0, at;
+	uint64_t start = rings->controls[cpu].consumed, end = start, newest = 0, first_ns = 0, at;
 
 	for (at = start;; at++) {
 		const struct hs_event_header *slot = hs_ring_slot(rings, cpu, at);
@@ -42,7 +42,11 @@ static uint64_t fill_packet(const struct hs_rings *rings, uint32_t cpu, struct h
 		if (at == end || !hs_ring_is_published(rings, cpu, slot, at))
 			break;
 		__builtin_prefetch((const uint8_t *)slot + PREFETCH_SLOTS * HS_SLOT_BYTES);
-		if (at - start >= PACKET_RECORDS && slot->ts >= newest)
+		if (at == start)
+			first_ns = slot->ts;
+		/* What an interrupt displaces at the begin is within the other half of what a packet may span. */
+		if (slot->ts >= newest && at > start &&
+		    (at - start >= PACKET_RECORDS || slot->ts - first_ns > HS_CTF_SPAN_NS / 2))
 			break;
 		if (slot->ts > newest)
 			newest = slot->ts;

@@ -3,6 +3,7 @@
 #include "packet.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "trace/ctf.h"
@@ -19,23 +20,35 @@ static uint64_t content_bytes(const struct hs_ctf_packet *packet, uint64_t len)
 	return content;
 }
 
-static int add_records(struct hs_ctf_writer *writer, const char *at, const char *end)
+static int add_records(struct hs_ctf_writer *writer, uint64_t begin_ns, const char *at, const char *end)
 {
+	uint64_t near_ns = begin_ns;
+
 	while (at < end) {
-		uint64_t room = (uint64_t)(end - at), record[8];
-		struct hs_event_header header;
+		struct {
+			struct hs_event_header header;
+			uint64_t fields[6];
+		} record;
+		uint64_t stamp, bytes;
 		const struct hs_event *event;
 
-		if (room < sizeof(header))
+		if (end - at < (ptrdiff_t)sizeof(stamp))
 			return -EBADMSG;
-		memcpy(&header, at, sizeof(header));
-		event = hs_event_find(header.id);
-		if (!event || event->size > room || event->size > sizeof(record))
+		memcpy(&stamp, at, sizeof(stamp)); /* aligned, whatever the frame was */
+		at += sizeof(stamp);
+		event = hs_event_find(hs_ctf_stamp_id(stamp));
+		if (!event)
 			return -EBADMSG;
-		memcpy(record, at, event->size); /* aligned, whatever the frame was */
-		if (hs_ctf_writer_add(writer, record, event->size))
+		bytes = event->size - sizeof(record.header);
+		if (bytes > (uint64_t)(end - at) || bytes > sizeof(record.fields))
 			return -EBADMSG;
-		at += event->size;
+		near_ns = hs_ctf_stamp_ts(stamp, near_ns);
+		record.header =
+			(struct hs_event_header){ .ts = near_ns, .id = event->id, .tid = hs_ctf_stamp_tid(stamp) };
+		memcpy(record.fields, at, bytes);
+		if (hs_ctf_writer_add(writer, &record, event->size))
+			return -EBADMSG;
+		at += bytes;
 	}
 	return 0;
 }
@@ -61,7 +74,8 @@ int hs_guest_packet_add(struct hs_ctf_writer *writer, struct hs_guest_packet_str
 	stream->next_seq = packet.packet_seq_num + 1;
 	if (packet.events_discarded > stream->discarded)
 		stream->discarded = packet.events_discarded;
-	err = add_records(writer, (const char *)bytes + sizeof(packet), (const char *)bytes + content);
+	err = add_records(writer, packet.timestamp_begin, (const char *)bytes + sizeof(packet),
+			  (const char *)bytes + content);
 	written = hs_ctf_writer_end(writer, stream->discarded + lost);
 	return err ? err : written;
 }

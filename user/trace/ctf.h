@@ -2,13 +2,15 @@
 /*
  * The binary frame of our CTF 1.8 streams, shared by writer and reader: a trace is a directory with
  * `metadata` and one file `cpu<N>` per CPU (and ftrace_cpu<N> of a guest, told_cpu0 of programs), a file is a row of
- * packets, a packet is this struct followed by records as events.h lays them out. The metadata text in ctf_metadata.c
- * describes exactly this. Little endian.
+ * packets, a packet is this struct followed by records. The metadata text in ctf_metadata.c describes exactly this.
+ * Little endian.
  */
 #ifndef HS_TRACE_CTF_H
 #define HS_TRACE_CTF_H
 
 #include <stdint.h>
+
+#include "trace_events/events.h"
 
 #define HS_CTF_MAGIC 0xC1FC1FC1u
 #define HS_CTF_UUID_BYTES 16
@@ -29,5 +31,42 @@ struct hs_ctf_packet {
 };
 
 _Static_assert(sizeof(struct hs_ctf_packet) == 80, "the packet header is what the metadata says");
+
+/*
+ * One of our own records (stream_id 0) is its stamp, then what its struct of events.h has behind the header, as it is
+ * there. A stamp has the time's low 32 bits, 10 bits of id and 22 of tid, which is as far as the kernel counts them.
+ * A packet spans HS_CTF_SPAN_NS at most, so that any time of the packet tells what a stamp's high bits are.
+ */
+#define HS_CTF_STAMP_BYTES 8u
+#define HS_CTF_STAMP_ID_BITS 10
+#define HS_CTF_STAMP_TID_BITS 22
+#define HS_CTF_SPAN_NS 0x7fffffffull
+
+static inline uint64_t hs_ctf_stamp(uint64_t ts, uint16_t id, uint32_t tid)
+{
+	return (uint32_t)ts | (uint64_t)id << 32 | (uint64_t)tid << (32 + HS_CTF_STAMP_ID_BITS);
+}
+
+/* Bytes of a record whose struct has so many. */
+static inline uint32_t hs_ctf_record_bytes(uint32_t struct_bytes)
+{
+	return struct_bytes - (uint32_t)sizeof(struct hs_event_header) + HS_CTF_STAMP_BYTES;
+}
+
+static inline uint16_t hs_ctf_stamp_id(uint64_t stamp)
+{
+	return stamp >> 32 & ((1u << HS_CTF_STAMP_ID_BITS) - 1);
+}
+
+static inline uint32_t hs_ctf_stamp_tid(uint64_t stamp)
+{
+	return (uint32_t)(stamp >> (32 + HS_CTF_STAMP_ID_BITS));
+}
+
+/* near_ns: any time of its packet. */
+static inline uint64_t hs_ctf_stamp_ts(uint64_t stamp, uint64_t near_ns)
+{
+	return near_ns + (uint64_t)(int32_t)((uint32_t)stamp - (uint32_t)near_ns);
+}
 
 #endif

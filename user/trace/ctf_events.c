@@ -47,7 +47,7 @@ bool hs_ctf_is_label(const char *text)
 void hs_ctf_events_print_stream(FILE *file)
 {
 	hs_ctf_metadata_print_stream(
-		file, HS_CTF_FTRACE_STREAM,
+		file, HS_CTF_FTRACE_STREAM, "stamp_t timestamp; uint16_t id;",
 		"integer { size = 8; align = 8; signed = false; base = hex; } common_flags; "
 		"integer { size = 8; align = 8; signed = false; base = hex; } common_preempt_count; "
 		"integer { size = 32; align = 8; signed = false; base = dec; } tid;");

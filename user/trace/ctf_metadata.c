@@ -92,16 +92,15 @@ static void print_env_and_clock(FILE *file, const struct hs_ctf_info *info)
 		clock);
 }
 
-void hs_ctf_metadata_print_stream(FILE *file, unsigned int id, const char *context)
+void hs_ctf_metadata_print_stream(FILE *file, unsigned int id, const char *header, const char *context)
 {
 	fprintf(file,
 		"stream {\n\tid = %u;\n\tpacket.context := struct {\n\t\tstamp_t timestamp_begin;\n"
 		"\t\tstamp_t timestamp_end;\n\t\tuint64_t content_size;\n\t\tuint64_t packet_size;\n"
 		"\t\tuint64_t events_discarded;\n\t\tuint64_t packet_seq_num;\n\t\tuint32_t cpu_id;\n"
 		"\t\tuint32_t unused;\n\t};\n"
-		"\tevent.header := struct { stamp_t timestamp; uint16_t id; };\n"
-		"\tevent.context := struct { %s };\n};\n\n",
-		id, context);
+		"\tevent.header := struct { %s };\n\tevent.context := struct { %s };\n};\n\n",
+		id, header, context);
 }
 
 static void print_field(FILE *file, const struct hs_field *field)
@@ -137,10 +136,24 @@ void hs_ctf_metadata_print_head(FILE *file, const struct hs_ctf_info *info)
 	print_env_and_clock(file, info);
 }
 
+/* The stamp of ctf.h, bit by bit. */
+static void print_own_stream(FILE *file, const struct hs_ctf_info *info)
+{
+	char header[192], context[96];
+
+	snprintf(header, sizeof(header),
+		 "integer { size = 32; align = 64; signed = false; map = clock.%s.value; } timestamp; "
+		 "integer { size = %d; align = 1; signed = false; } id;",
+		 info->clock[0] ? info->clock : HS_CTF_CLOCK, HS_CTF_STAMP_ID_BITS);
+	snprintf(context, sizeof(context), "integer { size = %d; align = 1; signed = false; } tid;",
+		 HS_CTF_STAMP_TID_BITS);
+	hs_ctf_metadata_print_stream(file, 0, header, context);
+}
+
 void hs_ctf_metadata_print(FILE *file, const struct hs_ctf_info *info)
 {
 	hs_ctf_metadata_print_head(file, info);
-	hs_ctf_metadata_print_stream(file, 0, "uint32_t tid;");
+	print_own_stream(file, info);
 	for (unsigned int i = 0; i < hs_event_nr; i++)
 		print_event(file, &hs_events[i]);
 }

@@ -27,9 +27,10 @@ int hs_ctf_info_init(struct hs_ctf_info *out, const char *machine, const char *c
 
 void hs_ctf_metadata_print(FILE *file, const struct hs_ctf_info *info);
 
-/* Its parts: all in front of the first stream class, and the declaration of one; `context`: of its events. */
+/* Its parts: all in front of the first stream class, and the declaration of one; `header` and `context`: the fields of its
+ * events. */
 void hs_ctf_metadata_print_head(FILE *file, const struct hs_ctf_info *info);
-void hs_ctf_metadata_print_stream(FILE *file, unsigned int id, const char *context);
+void hs_ctf_metadata_print_stream(FILE *file, unsigned int id, const char *header, const char *context);
 
 /* Reads back what hs_ctf_metadata_print() wrote. -EBADMSG: not a trace of ours. */
 int hs_ctf_metadata_parse(const char *text, struct hs_ctf_info *info);

@@ -27,15 +27,14 @@ struct hs_ctf_reader {
 	uint32_t heap_nr;
 	bool started;
 
+	struct {
+		struct hs_event_header header;
+		uint64_t fields[6];    /* no event has more */
+	} record;		       /* of ours, given out last */
 	struct hs_ctf_stream *current; /* top of the heap, whose record at `at` was given out; NULL: none was */
 	uint64_t limit_ns;	       /* its records before this time, or at it ... */
 	uint32_t limit_rank;	       /* ... of a rank below this one, come before those of all others */
 };
-
-static uint64_t next_ns(const struct hs_ctf_stream *stream)
-{
-	return ((const struct hs_event_header *)stream->at)->ts;
-}
 
 /* Which of two streams is first at one time. */
 static uint32_t rank_of(const struct hs_ctf_stream *stream)
@@ -45,7 +44,7 @@ static uint32_t rank_of(const struct hs_ctf_stream *stream)
 
 static bool is_earlier(const struct hs_ctf_stream *one, const struct hs_ctf_stream *other)
 {
-	uint64_t ns = next_ns(one), other_ns = next_ns(other);
+	uint64_t ns = one->next_ns, other_ns = other->next_ns;
 
 	return ns < other_ns || (ns == other_ns && rank_of(one) < rank_of(other));
 }
@@ -79,7 +78,7 @@ static void set_limit(struct hs_ctf_reader *reader)
 		second = reader->heap[1];
 	if (reader->heap_nr > 2 && is_earlier(reader->heap[2], second))
 		second = reader->heap[2];
-	reader->limit_ns = second ? next_ns(second) : UINT64_MAX;
+	reader->limit_ns = second ? second->next_ns : UINT64_MAX;
 	reader->limit_rank = second ? rank_of(second) : UINT32_MAX;
 }
 
@@ -123,39 +122,48 @@ static int find_top(struct hs_ctf_reader *reader)
 	return 0;
 }
 
+/* The record at the stream's `at`, as it was in memory. */
+static const struct hs_event_header *unpack(struct hs_ctf_reader *reader, const struct hs_ctf_stream *stream)
+{
+	uint64_t stamp = *(const uint64_t *)(const void *)stream->at;
+	uint16_t id = hs_ctf_stamp_id(stamp);
+
+	reader->record.header =
+		(struct hs_event_header){ .ts = stream->next_ns, .id = id, .tid = hs_ctf_stamp_tid(stamp) };
+	memcpy(reader->record.fields, stream->at + HS_CTF_STAMP_BYTES, reader->source.size[id] - HS_CTF_STAMP_BYTES);
+	return &reader->record.header;
+}
+
 int hs_ctf_reader_next(struct hs_ctf_reader *reader, struct hs_ctf_record *out)
 {
 	struct hs_ctf_stream *stream = reader->current;
-	const struct hs_event_header *header = NULL;
 
-	if (stream) {
-		stream->at += hs_ctf_stream_record_bytes(stream, &reader->source, stream->at,
-							 (size_t)(stream->end - stream->at));
-		header = (const void *)stream->at;
-	}
-	if (!stream || stream->at == stream->end || header->ts > reader->limit_ns ||
-	    (header->ts == reader->limit_ns && rank_of(stream) >= reader->limit_rank)) {
+	if (stream)
+		hs_ctf_stream_advance(stream, &reader->source);
+	if (!stream || stream->at == stream->end || stream->next_ns > reader->limit_ns ||
+	    (stream->next_ns == reader->limit_ns && rank_of(stream) >= reader->limit_rank)) {
 		int err = find_top(reader);
 
 		if (err || !reader->heap_nr)
 			return err;
 		stream = reader->heap[0];
 		reader->current = stream;
-		header = (const void *)stream->at;
 	}
-	out->header = header;
 	out->cpu = stream->cpu;
 	if (stream->class) {
-		uint32_t index = reader->foreign->index_of_id[header->id] - 1;
+		uint32_t index;
 
+		out->header = (const void *)stream->at;
+		index = reader->foreign->index_of_id[out->header->id] - 1;
 		out->event = reader->foreign->events[index];
 		out->index = HS_EVENT_ID_NR + index;
 		reader->foreign_read[index]++;
 		return 1;
 	}
-	reader->source.counts.read[header->id]++;
-	out->event = reader->events[header->id];
-	out->index = header->id;
+	out->header = unpack(reader, stream);
+	out->index = out->header->id;
+	out->event = reader->events[out->index];
+	reader->source.counts.read[out->index]++;
 	return 1;
 }
 
@@ -254,7 +262,7 @@ static int open_reader(const char *dir, bool with_ftrace, struct hs_ctf_reader *
 	reader->source.to_ns = UINT64_MAX;
 	for (unsigned int i = 0; i < hs_event_nr; i++) {
 		reader->events[hs_events[i].id] = &hs_events[i];
-		reader->source.size[hs_events[i].id] = hs_events[i].size;
+		reader->source.size[hs_events[i].id] = (uint16_t)hs_ctf_record_bytes(hs_events[i].size);
 	}
 	err = read_metadata(reader, dir, with_ftrace);
 	if (!err)

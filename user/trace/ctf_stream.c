@@ -236,30 +236,35 @@ static const uint8_t *check_records(struct hs_ctf_stream *stream, struct hs_ctf_
 				    const struct hs_ctf_packet *packet, const uint8_t *at, const uint8_t *end,
 				    const char **why)
 {
+	const size_t shortest = stream->class ? sizeof(struct hs_event_header) : HS_CTF_STAMP_BYTES;
 	const uint8_t *first = NULL, *last = at;
-	uint64_t last_ns = stream->last_ns, steps_back = 0;
+	uint64_t last_ns = stream->last_ns, near_ns = packet->timestamp_begin, steps_back = 0;
 
 	*why = NULL;
 	while (at < end) {
-		const struct hs_event_header *header = (const void *)at;
+		uint64_t ns;
 		size_t size;
 
-		if ((size_t)(end - at) < sizeof(*header))
+		if ((size_t)(end - at) < shortest)
 			break;
+		ns = hs_ctf_stream_ns(stream, at, near_ns);
 		size = hs_ctf_stream_record_bytes(stream, source, at, (size_t)(end - at));
-		if (!size && !is_known(stream, source, header->id))
+		if (!size && !is_known(stream, source, hs_ctf_stream_id(stream, at)))
 			*why = "an event that does not exist";
-		else if (header->ts < packet->timestamp_begin || header->ts > packet->timestamp_end)
+		else if (ns < packet->timestamp_begin || ns > packet->timestamp_end)
 			*why = "a record outside the packet's time";
 		if (*why || !size)
 			break;
-		steps_back += header->ts < last_ns;
-		last_ns = header->ts;
-		at += size;
-		if (header->ts >= source->from_ns && header->ts <= source->to_ns) {
-			first = first ? first : at - size;
-			last = at;
+		steps_back += ns < last_ns;
+		last_ns = near_ns = ns;
+		if (ns >= source->from_ns && ns <= source->to_ns) {
+			if (!first) {
+				first = at;
+				stream->next_ns = ns;
+			}
+			last = at + size;
 		}
+		at += size;
 	}
 	source->counts.steps_back += steps_back;
 	stream->last_ns = last_ns;

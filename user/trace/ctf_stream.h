@@ -19,13 +19,15 @@ struct hs_ctf_source {
 	void *loss_ctx;
 	struct hs_ctf_reader_counts counts; /* all but read[] */
 	unsigned int message_nr;
-	uint16_t size[HS_EVENT_ID_NR];	    /* of our own records by id, 0 when there is no such event */
+	uint16_t size[HS_EVENT_ID_NR];	    /* on disk, of our own records by id, 0 when there is no such event */
 	const struct hs_ctf_events *events; /* of ftrace; NULL when nobody wants them */
 };
 
 struct hs_ctf_stream {
-	/* Records still to be given out; each of them is whole, of a known event, and 8-aligned. */
+	/* Records still to be given out; each of them is whole, of a known event, and 8-aligned; the time of the first.
+	 */
 	const uint8_t *at, *end;
+	uint64_t next_ns;
 	uint32_t cpu;
 	uint32_t class; /* 0: our own records; HS_CTF_FTRACE_STREAM */
 
@@ -51,11 +53,23 @@ struct hs_ctf_stream {
 int hs_ctf_stream_open(struct hs_ctf_stream *stream, const struct hs_ctf_source *source, int dir_fd, const char *name,
 		       uint32_t class, uint32_t cpu);
 
+static inline uint16_t hs_ctf_stream_id(const struct hs_ctf_stream *stream, const void *at)
+{
+	return stream->class ? ((const struct hs_event_header *)at)->id : hs_ctf_stamp_id(*(const uint64_t *)at);
+}
+
+/* near_ns: any time of the record's packet. */
+static inline uint64_t hs_ctf_stream_ns(const struct hs_ctf_stream *stream, const void *at, uint64_t near_ns)
+{
+	return stream->class ? ((const struct hs_event_header *)at)->ts
+			     : hs_ctf_stamp_ts(*(const uint64_t *)at, near_ns);
+}
+
 /* Bytes of the record at `at`, of which `bytes` are there; 0: no event has its id, or it is longer. */
 static inline size_t hs_ctf_stream_record_bytes(const struct hs_ctf_stream *stream, const struct hs_ctf_source *source,
 						const void *at, size_t bytes)
 {
-	uint16_t id = ((const struct hs_event_header *)at)->id;
+	uint16_t id = hs_ctf_stream_id(stream, at);
 	const struct hs_event *event;
 	size_t size;
 
@@ -65,6 +79,14 @@ static inline size_t hs_ctf_stream_record_bytes(const struct hs_ctf_stream *stre
 	}
 	size = id < HS_EVENT_ID_NR ? source->size[id] : 0;
 	return size <= bytes ? size : 0;
+}
+
+/* Goes behind the record at `at`. */
+static inline void hs_ctf_stream_advance(struct hs_ctf_stream *stream, const struct hs_ctf_source *source)
+{
+	stream->at += hs_ctf_stream_record_bytes(stream, source, stream->at, (size_t)(stream->end - stream->at));
+	if (stream->at < stream->end)
+		stream->next_ns = hs_ctf_stream_ns(stream, stream->at, stream->next_ns);
 }
 
 /* Loads the next packet that has records of the range. 1; 0 at the end; -errno (said). */

@@ -15,13 +15,15 @@
 #include "trace/ctf_writer.h"
 
 #define PACKET_BYTES (1u << 20)
-/* Records are copied in whole cache lines where they are long enough; the next one covers what was too much. */
-#define COPY_BYTES 64
-#define RECORDS_MAX (PACKET_BYTES / sizeof(struct hs_event_header))
+#define HEADER_BYTES sizeof(struct hs_event_header)
+/* The fields are copied in one size where the record is long enough; the next one covers what was too much. */
+#define COPY_BYTES (64 - HEADER_BYTES)
+#define RECORDS_MAX (PACKET_BYTES / HS_CTF_STAMP_BYTES)
 /* How far back a late record may move. Interrupts displace records by one or two; this is for bad guests. */
 #define SORT_REACH 1024
 
-/* Bytes of a record by event id, 0 where there is none: all that the hot path wants of the event table. */
+_Static_assert(HS_EVENT_ID_NR <= 1u << HS_CTF_STAMP_ID_BITS, "a stamp holds every id");
+/* Bytes of a record in memory by event id, 0 where there is none: all that the hot path wants of the event table. */
 static const uint8_t record_bytes[HS_EVENT_ID_NR] = {
 #define EVENT(id, system, name, doc) [id] = sizeof(struct hs_event_##name),
 #define FIELD_AS(type, member, name, format, doc)
@@ -55,14 +57,20 @@ struct hs_ctf_writer {
 	uint32_t used;
 	uint32_t record_nr;
 	uint64_t newest_ts; /* of its records and of what is written */
+	uint64_t first_ts;  /* of its records */
 	uint32_t *starts;
 	uint32_t by_id[HS_EVENT_ID_NR]; /* its records */
 	uint8_t *buffer;
 };
 
-static const struct hs_event_header *record_at(const struct hs_ctf_writer *writer, uint32_t index)
+static uint64_t stamp_at(const struct hs_ctf_writer *writer, uint32_t index)
 {
-	return (const void *)(writer->buffer + writer->starts[index]);
+	return *(const uint64_t *)(const void *)(writer->buffer + writer->starts[index]);
+}
+
+static uint64_t time_at(const struct hs_ctf_writer *writer, uint32_t index)
+{
+	return hs_ctf_stamp_ts(stamp_at(writer, index), writer->newest_ts);
 }
 
 static int write_metadata(struct hs_ctf_writer *writer, const char *dir)
@@ -131,6 +139,13 @@ static int grow_streams(struct hs_ctf_writer *writer, uint32_t stream_nr)
 	return 0;
 }
 
+static void empty_packet(struct hs_ctf_writer *writer)
+{
+	writer->used = sizeof(struct hs_ctf_packet);
+	writer->record_nr = 0;
+	memset(writer->by_id, 0, sizeof(writer->by_id));
+}
+
 int hs_ctf_writer_begin(struct hs_ctf_writer *writer, uint32_t cpu)
 {
 	int err;
@@ -144,9 +159,7 @@ int hs_ctf_writer_begin(struct hs_ctf_writer *writer, uint32_t cpu)
 	}
 	writer->stream = &writer->streams[cpu];
 	writer->cpu = cpu;
-	writer->used = sizeof(struct hs_ctf_packet);
-	writer->record_nr = 0;
-	memset(writer->by_id, 0, sizeof(writer->by_id));
+	empty_packet(writer);
 	writer->newest_ts = writer->stream->last_ts;
 	return 0;
 }
@@ -165,7 +178,7 @@ static void packet_failed(struct hs_ctf_writer *writer, uint32_t record_nr, int 
 	for (uint16_t id = 0; id < HS_EVENT_ID_NR; id++)
 		writer->counts.disk_lost[id] += writer->by_id[id];
 	if (record_nr) /* a packet that says so later needs a time */
-		writer->stream->last_ts = record_at(writer, record_nr - 1)->ts;
+		writer->stream->last_ts = time_at(writer, record_nr - 1);
 }
 
 /* What is written into a deleted file is gone with it: then all that was recorded there is lost. */
@@ -189,8 +202,8 @@ static int flush(struct hs_ctf_writer *writer, uint32_t record_nr, uint32_t used
 	struct stream *stream = writer->stream;
 	struct hs_ctf_packet packet = {
 		.magic = HS_CTF_MAGIC,
-		.timestamp_begin = record_nr ? record_at(writer, 0)->ts : stream->last_ts,
-		.timestamp_end = record_nr ? record_at(writer, record_nr - 1)->ts : stream->last_ts,
+		.timestamp_begin = record_nr ? time_at(writer, 0) : stream->last_ts,
+		.timestamp_end = record_nr ? time_at(writer, record_nr - 1) : stream->last_ts,
 		.content_bits = used * 8ull,
 		.packet_bits = used * 8ull,
 		.events_discarded = stream->lost + stream->disk_lost,
@@ -227,16 +240,17 @@ static void flush_full(struct hs_ctf_writer *writer)
 	uint32_t kept_start = writer->starts[written], move = kept_start - sizeof(struct hs_ctf_packet);
 
 	for (uint32_t i = written; i < writer->record_nr; i++)
-		writer->by_id[record_at(writer, i)->id]--;
+		writer->by_id[hs_ctf_stamp_id(stamp_at(writer, i))]--;
 	flush(writer, written, kept_start);
 	memmove(writer->buffer + sizeof(struct hs_ctf_packet), writer->buffer + kept_start, writer->used - kept_start);
 	for (uint32_t i = 0; i < kept; i++)
 		writer->starts[i] = writer->starts[written + i] - move;
 	writer->record_nr = kept;
 	writer->used -= move;
+	writer->first_ts = time_at(writer, 0);
 	memset(writer->by_id, 0, sizeof(writer->by_id));
 	for (uint32_t i = 0; i < kept; i++)
-		writer->by_id[record_at(writer, i)->id]++;
+		writer->by_id[hs_ctf_stamp_id(stamp_at(writer, i))]++;
 }
 
 /* Where a record of time ts belongs: after everything that is not later. */
@@ -245,13 +259,13 @@ static uint32_t find_place(const struct hs_ctf_writer *writer, uint64_t ts)
 	uint32_t place = writer->record_nr;
 	uint32_t first = place > SORT_REACH ? place - SORT_REACH : 0;
 
-	while (place > first && record_at(writer, place - 1)->ts > ts)
+	while (place > first && time_at(writer, place - 1) > ts)
 		place--;
 	return place;
 }
 
 /* Makes a gap for `bytes` before the record at `place` and returns it. */
-static struct hs_event_header *make_gap(struct hs_ctf_writer *writer, uint32_t place, uint32_t bytes)
+static uint8_t *make_gap(struct hs_ctf_writer *writer, uint32_t place, uint32_t bytes)
 {
 	uint32_t start = place < writer->record_nr ? writer->starts[place] : writer->used;
 
@@ -259,36 +273,44 @@ static struct hs_event_header *make_gap(struct hs_ctf_writer *writer, uint32_t p
 	for (uint32_t i = writer->record_nr; i > place; i--)
 		writer->starts[i] = writer->starts[i - 1] + bytes;
 	writer->starts[place] = start;
-	return (void *)(writer->buffer + start);
+	return writer->buffer + start;
+}
+
+static void put_record(uint8_t *to, const struct hs_event_header *record, uint64_t ts, uint32_t field_bytes)
+{
+	*(uint64_t *)(void *)to = hs_ctf_stamp(ts, record->id, record->tid);
+	memcpy(to + HS_CTF_STAMP_BYTES, record + 1, field_bytes);
 }
 
 /* A record that is earlier than the newest: goes before the later ones, or gets the time of the last written one. */
 static void add_late(struct hs_ctf_writer *writer, const struct hs_event_header *record, uint32_t bytes)
 {
 	uint32_t place = find_place(writer, record->ts);
-	uint64_t earliest = place ? record_at(writer, place - 1)->ts : writer->stream->last_ts;
-	struct hs_event_header *copy;
+	uint64_t earliest = place ? time_at(writer, place - 1) : writer->stream->last_ts, ts = record->ts;
 
-	writer->counts.sorted += place < writer->record_nr;
-	copy = make_gap(writer, place, bytes);
-	memcpy(copy, record, bytes);
-	copy->lap = 0;
-	if (copy->ts < earliest) {
-		copy->ts = earliest;
+	if (!place && writer->newest_ts - earliest > HS_CTF_SPAN_NS)
+		earliest = writer->newest_ts - HS_CTF_SPAN_NS;
+	if (ts < earliest) {
+		ts = earliest;
 		writer->counts.clamped++;
 	}
+	writer->counts.sorted += place < writer->record_nr;
+	put_record(make_gap(writer, place, bytes), record, ts, bytes - HS_CTF_STAMP_BYTES);
+	if (!place)
+		writer->first_ts = ts;
 }
 
 static void add_newest(struct hs_ctf_writer *writer, const struct hs_event_header *record, uint32_t bytes,
 		       uint32_t room_bytes)
 {
-	struct hs_event_header *copy = (void *)(writer->buffer + writer->used);
+	uint8_t *to = writer->buffer + writer->used;
 
-	if (room_bytes >= COPY_BYTES && bytes <= COPY_BYTES)
-		memcpy(copy, record, COPY_BYTES); /* a known size: a handful of moves */
+	if (room_bytes >= HEADER_BYTES + COPY_BYTES)
+		put_record(to, record, record->ts, COPY_BYTES); /* a known size: a handful of moves */
 	else
-		memcpy(copy, record, bytes);
-	copy->lap = 0;
+		put_record(to, record, record->ts, bytes - HS_CTF_STAMP_BYTES);
+	if (!writer->record_nr)
+		writer->first_ts = record->ts;
 	writer->starts[writer->record_nr] = writer->used;
 	writer->newest_ts = record->ts;
 }
@@ -303,8 +325,13 @@ int hs_ctf_writer_add(struct hs_ctf_writer *writer, const void *record, uint32_t
 	size = record_bytes[header->id];
 	if (!size || bytes < size)
 		return -EBADMSG;
+	size = hs_ctf_record_bytes(size);
 	if (writer->used + size > PACKET_BYTES)
 		flush_full(writer);
+	if (writer->record_nr && header->ts > writer->newest_ts && header->ts - writer->first_ts > HS_CTF_SPAN_NS) {
+		flush(writer, writer->record_nr, writer->used);
+		empty_packet(writer);
+	}
 	if (header->ts >= writer->newest_ts)
 		add_newest(writer, header, size, bytes);
 	else
