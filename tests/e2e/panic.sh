@@ -22,8 +22,8 @@ for machine in l1 l2-0 client-0; do
 		bash -c '"$1" lab exec --lab panic "$2" -- dmesg | grep -q "Registered ramoops as persistent store backend"' - "$hsbpf" "$machine"
 done
 run "$hsbpf" log last --lab panic
-equal "nobody crashed yet, and log last says so" "$status $(wc -c <"$work/out") $(grep -c 'has nothing' "$work/err")" "0 0 1"
-fails "... of one machine it fails" 1 "has nothing of 'l1'" "$hsbpf" log last --lab panic l1
+equal "nobody crashed yet, and log last says so" "$status $(wc -c <"$work/out") $(grep -c 'there is nothing' "$work/err")" "0 0 1"
+fails "... of one machine it fails" 1 "there is nothing of 'l1'" "$hsbpf" log last --lab panic l1
 
 for machine in client-0 l2-0; do
 	panic "$machine"
@@ -43,6 +43,7 @@ equal "log last of the run has all three" "$(jq -r 'select(.text | test("^last w
 	"client-0: last words of client-0
 l1: last words of l1
 l2-0: last words of l2-0"
+equal "... and without being told which run" "$(log_last --json l1)" "$(jq -c 'select(.machine == "l1")' "$work/all.json")"
 check "... with severities and times of each machine's clock" jq -se \
 	'[.[] | select(.kind == "message") | .severity != null and .machine_ns != null] | all' "$work/all.json"
 equal "the memories themselves are gone, what they held is kept" "$(ls "$last")" "client-0

@@ -95,7 +95,7 @@ static void test_a_crash_is_saved_once_and_the_memory_is_empty_again(void **stat
 	int count;
 
 	put_region(dir, "l1.ramoops");
-	assert_int_equal(hs_last_save_region(dir, "l1", &layout), 0);
+	assert_int_equal(hs_last_save_region(dir, "l1", &layout), 1);
 	assert_true(is_there(dir, "l1/dmesg-0.txt"));
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_size, 1 << 20);
@@ -103,7 +103,7 @@ static void test_a_crash_is_saved_once_and_the_memory_is_empty_again(void **stat
 	assert_int_equal(hs_last_save_region(dir, "l1", &layout), 0); /* nothing new */
 	assert_false(is_there(dir, "l1.2"));
 	put_region(dir, "l1.ramoops");
-	assert_int_equal(hs_last_save_region(dir, "l1", &layout), 0);
+	assert_int_equal(hs_last_save_region(dir, "l1", &layout), 1);
 	assert_true(is_there(dir, "l1.2/dmesg-0.txt"));
 	text = read_all(dir, "l1", &count);
 	assert_int_equal(count, 2);
@@ -169,19 +169,35 @@ static void test_the_hosts_pstore_is_copied_once_and_left_as_it_is(void **state)
 
 	assert_int_equal(hs_make_dirs(source), 0);
 	fd = open(source, O_DIRECTORY | O_RDONLY);
-	assert_int_equal(hs_pstore_save(dir, fd), 0);
+	assert_int_equal(hs_pstore_save_from(dir, fd, 0), 0);
 	assert_false(is_there(dir, "host"));
 	put(source, "dmesg-efi-1", "Oops#1 Part1\n<4>[   99.000001] gone\n", 36);
-	assert_int_equal(hs_pstore_save(dir, fd), 1);
-	assert_int_equal(hs_pstore_save(dir, fd), 0);
+	assert_int_equal(hs_pstore_save_from(dir, fd, 0), 1);
+	assert_int_equal(hs_pstore_save_from(dir, fd, 0), 0);
 	put(source, "dmesg-efi-2", "<4>again\n", 9);
-	assert_int_equal(hs_pstore_save(dir, fd), 1);
+	assert_int_equal(hs_pstore_save_from(dir, fd, 0), 1);
 	assert_true(is_there(source, "dmesg-efi-1"));
 	assert_false(is_there(dir, "host.2/dmesg-efi-1"));
+	assert_int_equal(hs_pstore_save_from(dir, fd, UINT64_MAX), 0);
 	text = read_all(dir, "host", &count);
 	assert_int_equal(count, 2);
 	assert_string_equal(text, "host # dmesg-efi-1\nhost - Oops#1 Part1\nhost warning [   99.000001] gone\n"
 				  "host # dmesg-efi-2\nhost warning again\n");
+}
+
+static void test_of_an_archive_only_what_came_since_is_copied(void **state)
+{
+	const char *dir = ((struct place *)*state)->dir;
+	scoped(mem) char *source = hs_format("%s/.archive", dir), *path = hs_format("%s/.archive/dmesg-efi-1", dir);
+	scoped(fd) int fd = -1;
+	struct stat st;
+
+	assert_int_equal(hs_make_dirs(source), 0);
+	put(source, "dmesg-efi-1", "<4>gone\n", 8);
+	fd = open(source, O_DIRECTORY | O_RDONLY);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(hs_pstore_save_from(dir, fd, (uint64_t)(st.st_ctim.tv_sec + 1) * 1000000000), 0);
+	assert_int_equal(hs_pstore_save_from(dir, fd, (uint64_t)st.st_ctim.tv_sec * 1000000000), 1);
 }
 
 static void test_lines_of_a_kernels_log_are_taken_apart(void **state)
@@ -231,6 +247,7 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_the_hosts_pstore_is_copied_once_and_left_as_it_is, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(test_of_an_archive_only_what_came_since_is_copied, set_up, tear_down),
 		cmocka_unit_test(test_lines_of_a_kernels_log_are_taken_apart),
 	};
 

@@ -8,10 +8,12 @@
 #include <sys/signalfd.h>
 
 #include "base/interrupt.h"
+#include "base/io.h"
 #include "base/log.h"
 #include "cmd.h"
 #include "journal/control.h"
 #include "journal/journal.h"
+#include "journal/pstore.h"
 
 #define LOG_DIR "/var/log/hsbpf"
 #define SIZE_MIN (128u << 10)
@@ -128,6 +130,15 @@ static int follow(struct log_run *log, const struct log_config *config)
 	return err == -ETIMEDOUT ? 0 : err;
 }
 
+/* What this host's last crash left, before anything is added to it; what cannot be had was said. */
+static void save_last(const char *dir)
+{
+	scoped(mem) char *last = dir ? hs_format("%s/last", dir) : NULL;
+
+	if (last)
+		hs_pstore_save(last);
+}
+
 static int run(void *config_ptr, int argc, char **argv)
 {
 	const struct log_config *config = config_ptr;
@@ -162,6 +173,7 @@ static int run(void *config_ptr, int argc, char **argv)
 		err = hs_journal_control_open(opened, journal.dir, &control);
 	if (err)
 		return err;
+	save_last(journal.dir);
 	log.loop = loop;
 	log.journal = opened;
 	return follow(&log, config);

@@ -23,8 +23,8 @@ struct last_config {
 };
 
 static const struct hs_opt options[] = {
-	HS_OPT(struct last_config, dir, "output", 'o', HS_OPT_STR, "DIR", LOG_DIR,
-	       "the folder of a run, or the one that `hsbpf log` writes to"),
+	HS_OPT(struct last_config, dir, "out", 'o', HS_OPT_STR, "DIR", NULL,
+	       "folder of a run or of `hsbpf log`; the run that crashed last and " LOG_DIR " unless given"),
 	HS_OPT(struct last_config, lab, "lab", 0, HS_OPT_STR, "NAME", NULL, "of a lab that is up, instead"),
 	HS_OPT(struct last_config, json, "json", 0, HS_OPT_FLAG, NULL, NULL,
 	       "print a line of JSON for each record (hsbpf.log/1)"),
@@ -72,10 +72,32 @@ static char *dir_of_lab(const char *lab)
 	return end ? hs_format("%.*s/last", (int)(end - console), console) : NULL;
 }
 
+/* One folder, if it is there; how many records it has, -errno after a message. */
+static int show(const char *dir, const char *machine, struct printer *printer)
+{
+	int found = hs_last_read(dir, machine, &hs_lab_last_layout, on_line, printer);
+
+	flush(printer);
+	return found < 0 ? found : printer->buffer.err ? printer->buffer.err : found;
+}
+
+static int show_all(const struct last_config *config, const char *machine, struct printer *printer)
+{
+	scoped(mem) char *dir = NULL;
+	int found, more;
+
+	if (!config->dir && !config->lab) {
+		found = show(LOG_DIR "/last", machine, printer);
+		more = found < 0 ? found : show(HS_LAB_LAST_LINK, machine, printer);
+		return more < 0 ? more : found + more;
+	}
+	dir = config->lab ? dir_of_lab(config->lab) : hs_format("%s/last", config->dir);
+	return dir ? show(dir, machine, printer) : -ENOENT;
+}
+
 static int run(void *config_ptr, int argc, char **argv)
 {
 	const struct last_config *config = config_ptr;
-	scoped(mem) char *dir = NULL;
 	struct printer printer = { .json = config->json };
 	int found;
 
@@ -84,21 +106,15 @@ static int run(void *config_ptr, int argc, char **argv)
 		return HS_EXIT_USAGE;
 	}
 	hs_labs_sweep();
-	dir = config->lab ? dir_of_lab(config->lab) : hs_format("%s/last", config->dir);
-	if (!dir)
-		return -ENOENT;
-	found = hs_last_read(dir, argc ? argv[0] : NULL, &hs_lab_last_layout, on_line, &printer);
-	flush(&printer);
+	found = show_all(config, argc ? argv[0] : NULL, &printer);
 	hs_journal_buffer_clear(&printer.buffer);
 	if (found < 0)
 		return found;
-	if (printer.buffer.err)
-		return printer.buffer.err;
 	if (!found && argc)
-		return hs_fail(-ENOENT, "%s has nothing of '%s': it left nothing, or there is no such machine", dir,
+		return hs_fail(-ENOENT, "there is nothing of '%s': it left nothing, or there is no such machine",
 			       argv[0]);
 	if (!found)
-		hs_info("%s has nothing: no kernel left anything", dir);
+		hs_info("there is nothing: no kernel left anything");
 	return 0;
 }
 

@@ -135,7 +135,8 @@ int hs_last_save_region(const char *last_dir, const char *machine, const struct 
 	if (err)
 		return err;
 	hs_info("what the kernel of %s left when it crashed is in %s", machine, dir);
-	return clear_region(path, len);
+	err = clear_region(path, len);
+	return err ? err : (int)(ramoops->nr + ramoops->damaged_zones);
 }
 
 /* ---- reading ---- */
@@ -189,7 +190,8 @@ static char *describe(const struct hs_ramoops_record *record, const char *title,
 	if (title_len)
 		fprintf(out, ": %.*s", (int)title_len, title);
 	if (record->real_ns && gmtime_r(&seconds, &tm) && strftime(when, sizeof(when), "%F %T", &tm))
-		fprintf(out, ", %s.%06" PRIu64 " UTC by its own clock", when, (uint64_t)(record->real_ns % SECOND_NS / 1000));
+		fprintf(out, ", %s.%06" PRIu64 " UTC by its own clock", when,
+			(uint64_t)(record->real_ns % SECOND_NS / 1000));
 	if (record->corrected_bytes)
 		fprintf(out, "; %u damaged bytes were put right", record->corrected_bytes);
 	if (record->has_bad_header)

@@ -16,7 +16,7 @@
 
 /*
  * Saves the records of LAST/MACHINE.ramoops, if it has any, and writes zeros over it. A missing file is fine. Says what
- * was saved. 0, or -errno after a message: then it is as it was.
+ * was saved. How many records; -errno after a message: then it is as it was.
  */
 int hs_last_save_region(const char *last_dir, const char *machine, const struct hs_ramoops_layout *layout);
 

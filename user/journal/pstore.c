@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/io.h"
@@ -19,6 +20,7 @@
 
 #define SECOND_NS 1000000000ull
 #define FILE_BYTES_MAX (16u << 20)
+#define ARCHIVE "/var/lib/systemd/pstore"
 
 static bool is_digit(char c)
 {
@@ -127,8 +129,13 @@ static int copy(int source_fd, const char *name, const char *dir, const struct s
 	return err ? hs_fail(err, "cannot copy %s of the host's pstore to %s:", name, dir) : 0;
 }
 
+static uint64_t time_ns(const struct timespec *time)
+{
+	return (uint64_t)time->tv_sec * SECOND_NS + (uint64_t)time->tv_nsec;
+}
+
 /* How many files are new; with dir, they are copied there. */
-static int each_new(int source_fd, const char *last_dir, const char *dir)
+static int each_new(int source_fd, uint64_t since_ns, const char *last_dir, const char *dir)
 {
 	scoped(fd) int fd = openat(source_fd, ".", O_DIRECTORY | O_RDONLY | O_CLOEXEC);
 	scoped(dir) DIR *entries = fd < 0 ? NULL : fdopendir(fd);
@@ -142,7 +149,8 @@ static int each_new(int source_fd, const char *last_dir, const char *dir)
 		struct stat st;
 
 		if (fstatat(source_fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) || !S_ISREG(st.st_mode) ||
-		    st.st_size > FILE_BYTES_MAX || is_copied(last_dir, entry->d_name, &st))
+		    st.st_size > FILE_BYTES_MAX || time_ns(&st.st_ctim) < since_ns ||
+		    is_copied(last_dir, entry->d_name, &st))
 			continue;
 		if (dir)
 			err = copy(source_fd, entry->d_name, dir, &st);
@@ -151,10 +159,10 @@ static int each_new(int source_fd, const char *last_dir, const char *dir)
 	return err ? err : count;
 }
 
-static int save_from(int source_fd, const char *last_dir)
+int hs_pstore_save_from(const char *last_dir, int source_fd, uint64_t since_ns)
 {
 	scoped(mem) char *making = hs_format("%s/.host", last_dir), *dir = NULL;
-	int count = each_new(source_fd, last_dir, NULL), err;
+	int count = each_new(source_fd, since_ns, last_dir, NULL), err;
 
 	if (count <= 0)
 		return count;
@@ -163,22 +171,53 @@ static int save_from(int source_fd, const char *last_dir)
 	hs_remove_tree(making); /* of one that was killed in the middle */
 	err = hs_make_dirs(making);
 	if (!err)
-		err = each_new(source_fd, last_dir, making);
+		err = each_new(source_fd, since_ns, last_dir, making);
 	if (err > 0)
 		err = hs_last_name(last_dir, "host", making, &dir);
 	if (err < 0)
 		return err;
-	hs_info("the host crashed before this: what its kernel left (%d files) is in %s", count, dir);
+	hs_info("this host has crashed before: what its kernel left (%d files) is in %s", count, dir);
 	return count;
 }
 
-int hs_pstore_save(const char *last_dir, int source_fd)
+static uint64_t boot_real_ns(void)
 {
-	scoped(fd) int own = source_fd < 0 ? hs_kernelfs_open("/sys/fs/pstore", "pstore", PSTOREFS_MAGIC) : -1;
+	struct timespec real, boot;
 
-	if (source_fd < 0 && own < 0) {
-		hs_dbg("the host's pstore cannot be read: %s", strerror(-own)); /* a kernel without, or not root */
-		return 0;
+	clock_gettime(CLOCK_REALTIME, &real);
+	clock_gettime(CLOCK_BOOTTIME, &boot);
+	return time_ns(&real) - time_ns(&boot);
+}
+
+/* systemd-pstore's archive: files, or a folder of them for each crash. */
+static int save_archived(const char *last_dir)
+{
+	uint64_t since_ns = boot_real_ns();
+	scoped(dir) DIR *archive = opendir(ARCHIVE);
+	struct dirent *entry;
+	int count = 0, got = 0;
+
+	while (archive && got >= 0 && (entry = readdir(archive))) {
+		scoped(fd) int fd = -1;
+
+		if (!strcmp(entry->d_name, ".."))
+			continue;
+		fd = openat(dirfd(archive), entry->d_name, O_DIRECTORY | O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+		got = fd < 0 ? 0 : hs_pstore_save_from(last_dir, fd, since_ns);
+		count += got;
 	}
-	return save_from(source_fd < 0 ? own : source_fd, last_dir);
+	return got < 0 ? got : count;
+}
+
+int hs_pstore_save(const char *last_dir)
+{
+	scoped(fd) int fd = hs_kernelfs_open("/sys/fs/pstore", "pstore", PSTOREFS_MAGIC);
+	int count = 0, archived;
+
+	if (fd < 0)
+		hs_dbg("the host's pstore cannot be read: %s", strerror(-fd)); /* a kernel without, or not root */
+	else
+		count = hs_pstore_save_from(last_dir, fd, 0);
+	archived = count < 0 ? count : save_archived(last_dir);
+	return archived < 0 ? archived : count + archived;
 }

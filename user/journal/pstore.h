@@ -23,10 +23,13 @@ struct hs_pstore_line {
 bool hs_pstore_line_next(const char **at, const char *end, struct hs_pstore_line *out);
 
 /*
- * Copies the host's pstore to LAST_DIR/host (host.2, ... for another crash) unless what is there was copied already.
- * source_fd: the folder, or -1 for the host's pstore itself. Nothing is removed from it: that is the administrator's,
- * or systemd-pstore's. How many files were copied; 0: there is nothing, or nothing new; -errno after a message.
+ * Copies what the host's kernel left to LAST_DIR/host (host.2, ...): from its pstore, and what systemd-pstore has moved
+ * away from there since the host started; each once. Nothing is removed: that is the administrator's, or systemd's. How
+ * many files were copied; 0: there is nothing, nothing new, or it cannot be read; -errno after a message.
  */
-int hs_pstore_save(const char *last_dir, int source_fd);
+int hs_pstore_save(const char *last_dir);
+
+/* The same from any folder: its files whose inode has changed since then (CLOCK_REALTIME ns; 0: all). */
+int hs_pstore_save_from(const char *last_dir, int source_fd, uint64_t since_ns);
 
 #endif

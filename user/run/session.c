@@ -114,7 +114,7 @@ int hs_session_open(struct hs_loop *loop, const struct hs_session_config *config
 	if (err)
 		return err;
 	if (!lab->dry_run)
-		hs_pstore_save(session->rundir->last, -1); /* what cannot be had is said, and no reason not to run */
+		hs_pstore_save(session->rundir->last); /* what cannot be had is said, and no reason not to run */
 	session->created = !lab->dry_run;
 	session->document = hs_document_new(config->number, lab->pairs, lab->nic, lab->client_netns);
 	if (session->created)
