@@ -554,7 +554,8 @@ static void test_file_that_shrinks_ends_early(void **state)
 static void test_full_disk_is_counted_and_survived(void **state)
 {
 	struct fixture *fixture = *state;
-	struct rlimit small = { 400, RLIM_INFINITY }, large = { RLIM_INFINITY, RLIM_INFINITY };
+	struct rlimit small = { 2 * sizeof(struct hs_ctf_packet) + 5 * PIO_BYTES, RLIM_INFINITY },
+		      large = { RLIM_INFINITY, RLIM_INFINITY };
 	const struct hs_ctf_writer_counts *written = hs_ctf_writer_counts(fixture->writer);
 	struct hs_ctf_reader_counts counts;
 
