@@ -93,6 +93,12 @@ fails "a packet that is not there" 1 "has no packet 999999999" "$hsbpf" correlat
 fails "no number" 2 "--tenant takes a number below 24, not 'x'" "$hsbpf" correlate --tenant x "$dir"
 fails "no run" 1 "is not a run" "$hsbpf" correlate "$work"
 fails "no argument" 2 "correlate needs one run" "$hsbpf" correlate
+rm -r "$dir/trace/l2-1"
+run "$hsbpf" correlate "$dir"
+check "a machine without a trace is named" grep -q 'l2-1 has no trace in the run' "$work/err"
+equal "and what was not followed therefore" "$status $(grep -c 'as far as the run has traces: none of the L2' "$work/out")" "0 2"
+run "$hsbpf" info "$dir"
+equal "info fails for it" "$status $(grep -c 'l2-1 sent nothing' "$work/err")" "1 1"
 rm "$log"
 run "$hsbpf" correlate --json "$dir"
 equal "without the log the packets are followed all the same" \

@@ -154,12 +154,15 @@ static int open_guest(struct walk *walk, const char *folder, json_object *docume
 
 	if (!path || !metadata)
 		return -ENOMEM;
-	if (walk->guest_nr == GUESTS_MAX || !name_machine(folder, &guest->kind, &guest->tenant) ||
-	    access(metadata, F_OK) < 0)
+	if (walk->guest_nr == GUESTS_MAX || !name_machine(folder, &guest->kind, &guest->tenant))
 		return 0;
 	if (guest->kind != MACHINE_L1 && walk->config->tenant >= 0 &&
 	    guest->tenant != (unsigned int)walk->config->tenant)
 		return 0;
+	if (access(metadata, F_OK) < 0) {
+		hs_warn("%s has no trace in the run: what it saw of packets is missing", folder);
+		return 0;
+	}
 	err = hs_guest_source_open(path, document, &guest->source);
 	if (err == -ENODATA)
 		return 0; /* said; the others are of use all the same */

@@ -84,6 +84,11 @@ static void print_joined(const struct hs_tally *tally, FILE *out)
 	}
 	separator = "; not: ";
 	fprintf(out, "  followed to both ends: %.2f %%", share(tally->ends[HS_END_WHOLE], tally->packet_nr));
+	if (!tally->scope.has_client || !tally->scope.has_l2)
+		fprintf(out, " (as far as the run has traces: %s)",
+			tally->scope.has_l2	  ? "none of the client"
+			: tally->scope.has_client ? "none of the L2"
+						  : "none of client and L2");
 	for (int i = HS_END_WHOLE + 1; i < HS_END_NR; i++)
 		if (tally->ends[i]) {
 			fprintf(out, "%s%llu %s", separator, (unsigned long long)tally->ends[i], hs_end_names[i]);
