@@ -6,9 +6,7 @@
 #include <stdlib.h>
 
 #define WINDOW 16
-#define REACH_NS                                                                                                       \
-	20000000ull	     /* how far injection and handler may seem apart: so that clocks that are wrong are seen   \
-			      */
+#define REACH_NS 20000000ull /* injection and handler seem apart by no more: wrong clocks are to be seen */
 #define SPREAD_MAX_NS 500000 /* of the distances within a window, quartile to quartile */
 #define STRAY_NS 1000000     /* from the median: a loss within the window, or a delay; not counted */
 #define ROW_MAX 1024
