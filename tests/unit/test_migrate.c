@@ -139,8 +139,11 @@ static void test_brownout_counts_windows_below_half(void **state)
 		json_tokener_parse("{\"windows\":{\"length_ns\":100000000,\"due_pages\":null,\"done_pages\":[1]}}");
 
 	(void)state;
-	assert_true(hs_seen_brownout_ms(dirty) == 200);
-	assert_true(hs_seen_brownout_ms(no_rate) < 0);
+	assert_true(hs_seen_brownout_ms(dirty, 0) == 200);
+	assert_true(hs_seen_brownout_ms(dirty, 299999999) == 200);
+	assert_true(hs_seen_brownout_ms(dirty, 300000000) == 100);
+	assert_true(hs_seen_brownout_ms(dirty, 9000000000) == 0);
+	assert_true(hs_seen_brownout_ms(no_rate, 0) < 0);
 }
 
 #define TRIAL(number, outcome, gap)                                                                                    \

@@ -54,21 +54,21 @@ uint64_t hs_seen_longest_gap(const struct hs_arrivals_seen *arrivals, uint64_t f
 	return longest;
 }
 
-double hs_seen_brownout_ms(json_object *mm_dirty)
+double hs_seen_brownout_ms(json_object *mm_dirty, uint64_t from_ns)
 {
 	json_object *due = hs_json_get(mm_dirty, "windows.due_pages"),
 		    *done = hs_json_get(mm_dirty, "windows.done_pages");
-	double window_ms = (double)hs_json_get_u64(mm_dirty, "windows.length_ns") / MS;
+	uint64_t window_ns = hs_json_get_u64(mm_dirty, "windows.length_ns");
 	size_t nr, slow = 0;
 
-	if (!json_object_is_type(due, json_type_array) || !json_object_is_type(done, json_type_array))
+	if (!window_ns || !json_object_is_type(due, json_type_array) || !json_object_is_type(done, json_type_array))
 		return -1;
 	nr = json_object_array_length(done);
 	nr = json_object_array_length(due) < nr ? json_object_array_length(due) : nr;
-	for (size_t i = 0; i < nr; i++)
+	for (size_t i = from_ns / window_ns; i < nr; i++)
 		slow += 2 * json_object_get_int64(json_object_array_get_idx(done, i)) <
 			json_object_get_int64(json_object_array_get_idx(due, i));
-	return (double)slow * window_ms;
+	return (double)(slow * window_ns) / MS;
 }
 
 /* ---- sources ----------------------------------------------------------------------------------- */
@@ -218,7 +218,12 @@ static void add_guest(const struct looking *looking, json_object *seen)
 	const struct hs_load *load = looking->input->load;
 	scoped(json) json_object *document = load->document ? json_tokener_parse(load->document) : NULL;
 	uint64_t longest = 0, migrating_ns = looking->input->drive->start_ns;
-	double brownout_ms = document ? hs_seen_brownout_ms(document) : -1;
+	/* Until the first STOP the guest's clock goes as the host's; its first line comes right after its start. */
+	uint64_t start_ns = load->line_nr ? load->lines[0].ns : 0;
+	double brownout_ms =
+		document && migrating_ns && start_ns
+			? hs_seen_brownout_ms(document, migrating_ns > start_ns ? migrating_ns - start_ns : 0)
+			: -1;
 
 	for (size_t i = 1; i < load->line_nr && migrating_ns; i++)
 		if (load->lines[i].ns >= migrating_ns && load->lines[i].ns - load->lines[i - 1].ns > longest)

@@ -38,7 +38,10 @@ struct hs_arrivals_seen {
 uint64_t hs_seen_gap_at(const struct hs_arrivals_seen *arrivals, uint64_t at_ns);
 uint64_t hs_seen_longest_gap(const struct hs_arrivals_seen *arrivals, uint64_t from_ns, uint64_t to_ns);
 
-/* ms of mm_dirty's windows (its document) in which it wrote less than half of what was due; -1: it had no rate. */
-double hs_seen_brownout_ms(json_object *mm_dirty);
+/*
+ * ms of mm_dirty's windows (its document), from_ns after its start and later, in which it wrote less than half of what
+ * was due; -1: it had no rate.
+ */
+double hs_seen_brownout_ms(json_object *mm_dirty, uint64_t from_ns);
 
 #endif
