@@ -9,6 +9,7 @@ for source in tests/fuzz/fuzz_*.c; do
 	seeds=()
 	[ "$name" = fuzz_qemulog ] && seeds=(-seed_inputs=tests/data/qemulog_lines.txt)
 	[ "$name" = fuzz_formats ] && seeds=(-seed_inputs=tests/data/formats.txt)
+	[ "$name" = fuzz_ingest ] && seeds=(-seed_inputs=tests/data/hyper_stock_0.txt,tests/data/hyper_patched_0.txt)
 	[ "$name" = fuzz_ftrace ] && seeds=(-seed_inputs=tests/data/ftrace.bin)
 	n=$((n + 1))
 	if "build/tests/fuzz/$name" -max_total_time="${FUZZ_SECONDS:-10}" -max_len=6000 -artifact_prefix="$work/" \

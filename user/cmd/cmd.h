@@ -12,7 +12,6 @@ extern const struct hs_verb cmd_collect, cmd_lab_up, cmd_lab_test, cmd_lab_exec,
 extern const struct hs_verb cmd_guest_list, cmd_guest_attach, cmd_guest_start, cmd_guest_stop, cmd_guest_status,
 	cmd_migrate;
 extern const struct hs_verb cmd_log, cmd_log_level, cmd_log_last;
-extern const struct hs_verb cmd_log, cmd_log_level;
 extern const struct hs_verb cmd_trace_gen;
 extern const struct hs_verb cmd_iommu_sim;
 
