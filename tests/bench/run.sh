@@ -15,6 +15,9 @@ wall() { local start end; start=$(date +%s.%N); "$@" >"$work/out" 2>&1 || { cat 
 echo "== parser of QEMU's IOMMU log (aim: 300 MB/s on one core)"
 "$B/tests/bench/bench_qemulog"
 
+echo "== hsbpf trace-gen, text to trace (aim: 300 MB/s on one core; hypersio-perf --build: 10 MB/s)"
+"$B/tests/bench/bench_trace_gen"
+
 echo "== hsbpf report on a synthetic trace (aim: 1 M records/s)"
 "$B/tests/bench/bench_report"
 
