@@ -158,6 +158,10 @@ static const struct hs_dmatrace_record *next_translation(struct hs_sim *sim)
 	while (sim->record < sim->trace->header->record_nr) {
 		const struct hs_dmatrace_record *record = &sim->trace->records[sim->record];
 
+		if (hs_dmatrace_tenant(record) >= sim->config.tenants) {
+			sim->record++;
+			continue;
+		}
 		if (hs_dmatrace_kind(record) == HS_DMATRACE_TRANSLATION)
 			return record;
 		sim->record++;
@@ -346,6 +350,10 @@ int hs_sim_run(const struct hs_dmatrace *trace, const struct hs_sim_config *conf
 	struct hs_sim sim = { .trace = trace, .config = *config, .result = &made };
 	int err = hs_sim_config_check(config);
 
+	if (!err && config->tenants > trace->header->tenant_nr)
+		err = hs_fail(-EINVAL, "the trace has %u tenants, not %u", trace->header->tenant_nr, config->tenants);
+	if (!sim.config.tenants)
+		sim.config.tenants = trace->header->tenant_nr;
 	if (!err && !trace->header->translation_nr)
 		err = hs_fail(-ENODATA, "the trace has no translation");
 	if (!err)

@@ -43,6 +43,7 @@ struct hs_sim_config {
 	uint64_t dtlb_hit_ns, context_hit_ns, page_hit_ns;
 	uint32_t prefetch_entries, prefetch_history, prefetch_distance;
 	uint64_t prefetch_hit_ns;
+	uint32_t tenants; /* the first of the trace's; 0: all */
 };
 
 enum hs_sim_parameter {
