@@ -69,6 +69,7 @@ $(B)/%.o: %.c | $(B)/bpf/hsbpf.skel.h $(B)/bpf/stat.skel.h
 $(B)/user/base/page.o: user/base/page.css user/base/page.js
 $(B)/user/migrate/page.o: user/migrate/page.html
 $(B)/user/hyper/sim_config.o: $(wildcard data/iommu/*.conf)
+$(B)/user/explore/page.o: user/explore/page.html
 
 # ---- BPF ---------------------------------------------------------------------------------------
 $(B)/bpf/%.bpf.o: bpf/%.bpf.c

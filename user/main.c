@@ -43,6 +43,7 @@ const struct hs_verb *const hs_verbs[] = {
 	&cmd_log,
 	&cmd_trace_gen,
 	&cmd_iommu_sim,
+	&cmd_explore,
 	HS_MIGTOOLS_VERBS
 	&cmd_gen,
 	NULL,

@@ -38,6 +38,7 @@ rule "user/correlate uses what reads runs, not what records them" \
 	"$(uses user/correlate 'base/|trace_events/|correlate/|trace/|timeline/|qemulog/|analysis/|orchestrate/topology')"
 rule "user/guest knows the guest's end by its protocol alone, and not the lab" \
 	"$(uses user/guest "base/|trace_events/|trace/|timeline/|ftrace/|agent/wire.h")"
+rule "user/explore uses the model and user/base" "$(uses user/explore 'base/|explore/|hyper/')"
 rule "nothing includes a verb" "$(grep -nE '#include "(user/)?cmd/' $(code) | grep -v -e '^user/cmd/' -e '^user/main.c' -e '^user/agent_main.c')"
 
 rule "an SPDX line in every file" "$(files | grep -vE '^(LICENSE|tests/data/)|\.gitignore$' |

@@ -14,7 +14,7 @@
 #include "scoped.h"
 #include "unit.h"
 
-#define MAX_OPTIONS 48
+#define MAX_OPTIONS 64
 #define FIRST_LONG 256
 
 static int set_u32(const struct hs_opt *option, uint32_t *dst, const char *value)

@@ -13,16 +13,16 @@ function ticks(lo, hi, want) {
   return out;
 }
 
-/* A plot: draw(x, y) gives SVG inside it; log: y is logarithmic. */
-function plot(title, key, xs, ys, xlabel, ylabel, log, draw) {
-  const W = 540, H = 260, L = 62, R = 12, T = 10, B = 40;
-  const x = v => L + (v - xs[0]) / (xs[1] - xs[0] || 1) * (W - L - R);
+/* A plot: draw(x, y) gives SVG inside it; log: y is logarithmic; marks: the ticks of x, which is logarithmic if none is 0. */
+function plot(title, key, xs, ys, xlabel, ylabel, log, draw, marks) {
+  const W = 540, H = 260, L = 62, R = 20, T = 10, B = 40, g = marks && marks[0] > 0 ? Math.log2 : v => v;
+  const x = v => xs[0] === xs[1] ? (L + W - R) / 2 : L + (g(v) - g(xs[0])) / (g(xs[1]) - g(xs[0])) * (W - L - R);
   const f = log ? Math.log10 : v => v, y = v => H - B - (f(v) - f(ys[0])) / (f(ys[1]) - f(ys[0]) || 1) * (H - T - B);
   const yt = log ? Array.from({ length: Math.ceil(f(ys[1])) - Math.floor(f(ys[0])) + 1 }, (_, i) => 10 ** (Math.floor(f(ys[0])) + i))
     .filter(v => v >= ys[0] * .999 && v <= ys[1] * 1.001) : ticks(ys[0], ys[1], 5);
   let s = `<svg viewBox="0 0 ${W} ${H}" role="img" aria-label="${esc(title)}">`;
   for (const v of yt) s += `<line x1="${L}" x2="${W - R}" y1="${y(v)}" y2="${y(v)}" stroke="#eee"/><text x="${L - 6}" y="${y(v) + 4}" text-anchor="end">${+v.toPrecision(3)}</text>`;
-  for (const v of ticks(xs[0], xs[1], 6)) s += `<line x1="${x(v)}" x2="${x(v)}" y1="${H - B}" y2="${H - B + 4}" stroke="#888"/><text x="${x(v)}" y="${H - B + 16}" text-anchor="middle">${+v.toPrecision(4)}</text>`;
+  for (const v of marks || ticks(xs[0], xs[1], 6)) s += `<line x1="${x(v)}" x2="${x(v)}" y1="${H - B}" y2="${H - B + 4}" stroke="#888"/><text x="${x(v)}" y="${H - B + 16}" text-anchor="middle">${+v.toPrecision(4)}</text>`;
   s += draw(x, y, { L, R, T, B, W, H }) + `<line x1="${L}" x2="${W - R}" y1="${H - B}" y2="${H - B}" stroke="#888"/>` +
     `<text x="${(L + W - R) / 2}" y="${H - 6}" text-anchor="middle">${esc(xlabel)}</text>` +
     `<text transform="translate(13 ${(H - B + T) / 2}) rotate(-90)" text-anchor="middle">${esc(ylabel)}</text></svg>`;

@@ -6,6 +6,7 @@
 #include "base/opt.h"
 
 extern const struct hs_verb cmd_info;
+extern const struct hs_verb cmd_explore;
 extern const struct hs_verb cmd_collect, cmd_lab_up, cmd_lab_test, cmd_lab_exec, cmd_lab_console, cmd_lab_status,
 	cmd_lab_down, cmd_record, cmd_snapshot, cmd_events, cmd_stat, cmd_top, cmd_check, cmd_show, cmd_report_vm_exit,
 	cmd_report_irq, cmd_report_cpu, cmd_correlate, cmd_print, cmd_gen, cmd_agent;
