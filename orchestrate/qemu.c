@@ -59,29 +59,31 @@ static unsigned add_trace_port(struct hs_argv *argv, unsigned nr, const char *di
 	return nr + 1;
 }
 
+static unsigned trace_ports(unsigned cpus)
+{
+	return cpus ? cpus + 2 : 0;
+}
+
 /*
- * A machine's trace ports: orders and one for each CPU, from port number `nr` on. Returns the next free number.
- * In a machine itself they have their plain names; passed on through L1, L2's name stands before them.
+ * A machine's trace ports: one for each CPU, orders and the kernel's log, from port number `nr` on. Returns the next
+ * free number. In a machine itself they have their plain names; passed on through L1, L2's name stands before them.
  */
 static unsigned add_trace_ports(struct hs_argv *argv, unsigned nr, const char *dir, const char *machine, unsigned cpus,
 				bool is_passed_on)
 {
 	char port[48], name[HS_NAME_SIZE + 56];
 
-	for (unsigned i = 0; cpus && i <= cpus; i++) {
+	for (unsigned i = 0; i < trace_ports(cpus); i++) {
 		if (i == cpus)
 			snprintf(port, sizeof(port), HS_TRACE_ORDERS_PORT);
+		else if (i > cpus)
+			snprintf(port, sizeof(port), HS_LOG_PORT);
 		else
 			snprintf(port, sizeof(port), HS_TRACE_DATA_PORT "%u", i);
 		snprintf(name, sizeof(name), "%s%s%s", is_passed_on ? machine : "", is_passed_on ? "." : "", port);
 		nr = add_trace_port(argv, nr, dir, machine, port, name);
 	}
 	return nr;
-}
-
-static unsigned trace_ports(unsigned cpus)
-{
-	return cpus ? cpus + 1 : 0;
 }
 
 /* Console to a file, agent port and QMP to sockets on which hsbpf listens; trace ports, on which QEMU does. */

@@ -8,7 +8,7 @@
 #include "base/loop.h"
 #include "journal/kmsg.h"
 #include "journal/record.h"
-#include "journal/sched_clock.h"
+#include "timeline/sched_clock.h"
 
 static char text[4096];
 

@@ -53,6 +53,7 @@ static void look_for_ports(struct hs_tracing_agent *agent)
 	for (uint32_t cpu = 0; cpu < HS_WIRE_CPU_MAX; cpu++)
 		if (agent->movers.by_cpu[cpu])
 			open_data_port(agent, cpu);
+	hs_log_port_look(agent->log_port);
 	open_control_port(agent); /* last: an order finds its data ports */
 }
 
@@ -198,6 +199,8 @@ static int open_parts(struct hs_tracing_agent *agent)
 	take_fd(&tell_fd);
 	err = hs_control_open(agent->loop, &events, agent, &agent->control);
 	if (!err)
+		err = hs_log_port_open(agent->loop, agent->config.ports_dir, agent->id, &agent->log_port);
+	if (!err)
 		err = hs_port_watch_open(agent->loop, dir, on_change, agent, &agent->port_watch);
 	return err ? err : look_for_cpus(agent);
 }
@@ -252,6 +255,7 @@ void hs_tracing_agent_free(struct hs_tracing_agent *agent)
 		hs_mover_free(agent->movers.by_cpu[cpu]);
 	memset(&agent->movers, 0, sizeof(agent->movers)); /* BPF's last packets go nowhere */
 	hs_agent_session_free(agent->session);
+	hs_log_port_free(agent->log_port);
 	hs_control_free(agent->control);
 	hs_port_watch_free(agent->port_watch);
 	hs_loop_close(agent->loop, &agent->tell);

@@ -5,6 +5,7 @@
 
 #include "agent/agent.h"
 #include "agent/control.h"
+#include "agent/log_port.h"
 #include "agent/session.h"
 #include "agent/texts.h"
 #include "agent/watch.h"
@@ -15,6 +16,7 @@ struct hs_tracing_agent {
 	struct hs_loop *loop;
 	uint64_t id; /* random */
 	struct hs_control *control;
+	struct hs_log_port *log_port;
 	struct hs_port_watch *port_watch;
 	struct hs_watch tell; /* movers: a port is gone, a session is over */
 	pthread_mutex_t turns;

@@ -121,10 +121,10 @@ static void answer_hello(struct hs_tracing_agent *agent, const struct hs_wire_fr
 	hs_agent_answer(agent, order, 0, NULL, &payload);
 }
 
-static void answer_ping(struct hs_tracing_agent *agent, const struct hs_wire_frame *order, const void *payload,
-			uint64_t recv_ns)
+void hs_agent_answer_ping(uint64_t agent_id, struct hs_control *control, const struct hs_wire_frame *order,
+			  const void *payload, uint64_t recv_ns)
 {
-	struct hs_wire_pong pong = { .guest_recv_ns = recv_ns, .agent_id = agent->id };
+	struct hs_wire_pong pong = { .guest_recv_ns = recv_ns, .agent_id = agent_id };
 	struct hs_wire_ping ping;
 
 	memcpy(&ping, payload, sizeof(ping));
@@ -132,7 +132,7 @@ static void answer_ping(struct hs_tracing_agent *agent, const struct hs_wire_fra
 	pong.guest_real_ns = real_ns();
 	pong.guest_tsc = read_tsc();
 	pong.guest_send_ns = hs_now_ns();
-	hs_control_answer(agent->control, order, HS_WIRE_PONG, &pong, sizeof(pong));
+	hs_control_answer(control, order, HS_WIRE_PONG, &pong, sizeof(pong));
 }
 
 static void put_status(const struct hs_tracing_agent *agent, struct hs_wire_payload *payload)
@@ -361,7 +361,7 @@ void hs_agent_on_order(void *ctx, const struct hs_wire_frame *frame, const void 
 
 	switch (frame->type) {
 	case HS_WIRE_PING:
-		answer_ping(agent, frame, payload, recv_ns);
+		hs_agent_answer_ping(agent->id, agent->control, frame, payload, recv_ns);
 		return;
 	case HS_WIRE_HELLO:
 		answer_hello(agent, frame);

@@ -259,6 +259,8 @@ static bool is_sane(const struct hs_wire_frame *frame)
 	case HS_WIRE_START:
 	case HS_WIRE_STOP:
 	case HS_WIRE_STATUS:
+	case HS_WIRE_LOG:
+	case HS_WIRE_RECORDS:
 	case HS_WIRE_RESULT:
 	case HS_WIRE_TEXT:
 		return true;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The protocol between the agent in a guest and the host, over one control port (agent-ctl-path) and one data port per
- * CPU (trace-path-cpu<N>): frames of a 32-byte little-endian header and a payload. The host gives orders, the agent
+ * CPU (trace-path-cpu<N>), and one for the kernel's log (agent-log-path), which another process on the host may hold:
+ * frames of a 32-byte little-endian header and a payload. The host gives orders, the agent
  * answers each; it never speaks first on the control port, so that a host that knows only the kernel agent's `1` and
  * `0` is not bothered. Data ports carry frames only while a START of this protocol is in force, raw pages otherwise.
  *
@@ -29,6 +30,7 @@
 
 #define HS_WIRE_CONTROL_PORT "agent-ctl-path"
 #define HS_WIRE_DATA_PORT "trace-path-cpu%u"
+#define HS_WIRE_LOG_PORT "agent-log-path" /* PING and LOG alone, so that a log needs nobody who records */
 
 enum hs_wire_type {
 	/* Orders. Payload: fields, see hs_wire_put(); of PING struct hs_wire_ping. */
@@ -38,6 +40,7 @@ enum hs_wire_type {
 	HS_WIRE_STOP,
 	HS_WIRE_STATUS,
 	HS_WIRE_PING,
+	HS_WIRE_LOG, /* nothing; on the log's port: the kernel's log from its oldest record on, and live */
 
 	/* Answers on the control port; `id` is the order's. Each order ends with one RESULT or PONG. */
 	HS_WIRE_RESULT = 64, /* AGENT_ID, ERROR (0: done), TEXT when there is something to say, and, after
@@ -45,9 +48,11 @@ enum hs_wire_type {
 			      *        SOURCES, BOOT_NS, REAL_NS
 			      * START: SESSION, CLOCK, BOOT_NS and REAL_NS when it began, MISSING..., CPUS, PAGE_BYTES
 			      * STATUS and STOP: SESSION (0: none), CPU_STATUS... of its CPUs, and with a BPF
-			      *        recording BPF_COUNTS... */
+			      *        recording BPF_COUNTS...
+			      * LOG: BOOT_ID */
 	HS_WIRE_TEXT, /* before FORMATS' RESULT: WHAT (one bit), NAME, OFFSET, BYTES, LAST on the last part of a text */
 	HS_WIRE_PONG, /* struct hs_wire_pong */
+	HS_WIRE_RECORDS, /* after LOG's RESULT, again and again: LOG_CLOCK, LOG_RECORD... */
 
 	/* On data ports; `cpu` says whose, `session` which run's. */
 	HS_WIRE_PAGES = 128, /* whole ftrace ring pages, as trace_pipe_raw gives them; payload_crc is 0 */
@@ -108,6 +113,11 @@ struct hs_wire_bpf_counts {
 	uint64_t ring_lost, disk_lost, missed;
 };
 
+/* The clock of the kernel's log, looked at between two looks at CLOCK_BOOTTIME. */
+struct hs_wire_log_clock {
+	uint64_t before_ns, log_ns, after_ns;
+};
+
 /* ---- payloads that are fields: {u16 key, u16 zero, u32 bytes, the bytes, zeros up to 8} in any order ---- */
 
 enum hs_wire_key {
@@ -140,6 +150,8 @@ enum hs_wire_key {
 	HS_WIRE_MISSING,    /* text: an event that cannot be had, ": ", why not; repeated */
 	HS_WIRE_CPU_STATUS, /* struct hs_wire_cpu_status; repeated */
 	HS_WIRE_BPF_COUNTS, /* struct hs_wire_bpf_counts; repeated */
+	HS_WIRE_LOG_CLOCK,  /* struct hs_wire_log_clock */
+	HS_WIRE_LOG_RECORD, /* bytes of one read of /dev/kmsg; repeated */
 };
 
 enum hs_wire_source { HS_WIRE_SOURCE_FTRACE = 1, HS_WIRE_SOURCE_BPF = 2 };

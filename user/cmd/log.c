@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* `hsbpf log`: the logs of this host's kernel and of a lab's machines as one, and `hsbpf log level` while it runs. */
+/* `hsbpf log`: the logs of this host's kernel and of guests as one, and `hsbpf log level` while it runs. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,14 +12,18 @@
 #include "base/log.h"
 #include "cmd.h"
 #include "journal/control.h"
-#include "journal/journal.h"
 #include "journal/pstore.h"
+#include "journal/recorder.h"
+#include "orchestrate/ctl.h"
+#include "orchestrate/labdir.h"
+#include "orchestrate/ports.h"
 
 #define LOG_DIR "/var/log/hsbpf"
 #define SIZE_MIN (128u << 10)
 
 struct log_config {
-	const char *out, *level;
+	const char *out, *level, *lab;
+	struct hs_opt_list guests, consoles, qemus;
 	uint64_t max_bytes, max_age_ns, window_ns, duration_ns;
 	uint32_t max_files;
 	bool to_stdout, json, only_new, verbose;
@@ -30,6 +34,15 @@ struct log_config {
 
 static const struct hs_opt options[] = {
 	OUT_OPTION(log_config),
+	HS_OPT(struct log_config, lab, "lab", 0, HS_OPT_STR, "NAME", NULL,
+	       "follow every machine of that lab too, until it is gone"),
+	HS_OPT(struct log_config, guests, "guest", 0, HS_OPT_LIST, "NAME=SOCKET", NULL,
+	       "follow a guest's kernel through its hsbpf-agent: the socket of its port agent-log-path; may be "
+	       "repeated"),
+	HS_OPT(struct log_config, consoles, "console", 0, HS_OPT_LIST, "NAME=FILE", NULL,
+	       "follow a machine's serial console that is written into a file; may be repeated"),
+	HS_OPT(struct log_config, qemus, "qemu", 0, HS_OPT_LIST, "NAME=FILE", NULL,
+	       "follow what a machine's QEMU says into a file; may be repeated"),
 	HS_OPT(struct log_config, to_stdout, "stdout", 0, HS_OPT_FLAG, NULL, NULL,
 	       "print the records instead of writing files"),
 	HS_OPT(struct log_config, json, "json", 0, HS_OPT_FLAG, NULL, NULL,
@@ -55,7 +68,7 @@ static const struct hs_opt options[] = {
 struct log_run {
 	struct hs_loop *loop;
 	struct hs_journal *journal;
-	struct hs_watch hangup;
+	struct hs_watch hangup, owner;
 	bool must_end;
 };
 
@@ -100,6 +113,93 @@ static int watch_hangup(struct log_run *log)
 	return err;
 }
 
+/* ---- what is followed ---- */
+
+static void on_lab_end(void *ctx, uint32_t events)
+{
+	struct log_run *log = ctx;
+
+	(void)events;
+	hs_info("the lab is gone");
+	log->must_end = true;
+}
+
+/* Consoles lie beside what their QEMU says; an L2's QEMU says it on the console. */
+static int follow_lab_machine(struct log_run *log, const char *lab, json_object *machine)
+{
+	const char *name = hs_json_get_string(machine, "machine"), *console = hs_json_get_string(machine, "console");
+	size_t len = strlen(console);
+	bool has_files = len > 4 && !strcmp(console + len - 4, ".txt");
+	scoped(mem) char *agent = hs_format(HS_LAB_ROOT "/%s/%s." HS_LOG_PORT, lab, name);
+	scoped(mem) char *qemu = hs_format("%.*s.qemu.txt", has_files ? (int)(len - 4) : 0, console);
+	struct hs_journal_machine logs = { .name = name, .agent = agent };
+
+	if (!agent || !qemu)
+		return -ENOMEM;
+	if (!has_files)
+		return 0; /* a process in a namespace */
+	logs.console = console;
+	if (access(qemu, F_OK) == 0)
+		logs.qemu = qemu;
+	return hs_journal_follow_machine(log->journal, &logs);
+}
+
+static int follow_lab(struct log_run *log, const char *lab)
+{
+	scoped(json) json_object *status = NULL;
+	json_object *machines;
+	int err;
+
+	hs_labs_sweep();
+	err = hs_ctl_ask(lab, HS_FRAME_STATUS, NULL, &status);
+	machines = err ? NULL : hs_json_get(status, "machines");
+	for (size_t i = 0; machines && !err && i < json_object_array_length(machines); i++)
+		err = follow_lab_machine(log, lab, json_object_array_get_idx(machines, i));
+	return err ? err
+		   : hs_loop_child(log->loop, &log->owner, (pid_t)hs_json_get_u64(status, "owner"), on_lab_end, log);
+}
+
+enum part { PART_AGENT, PART_CONSOLE, PART_QEMU };
+
+/* Each "NAME=PATH". */
+static int follow_given(struct log_run *log, const struct hs_opt_list *list, enum part part)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < list->count && !err; i++) {
+		const char *equals = strchr(list->items[i], '=');
+		scoped(mem) char *name = strndup(list->items[i], equals ? (size_t)(equals - list->items[i]) : 0);
+		struct hs_journal_machine machine = { .name = name };
+
+		if (!name)
+			return -ENOMEM;
+		if (!*name || strpbrk(name, " \t\n=") || !equals[1]) {
+			hs_err("'%s' is not NAME=PATH", list->items[i]);
+			return HS_EXIT_USAGE;
+		}
+		machine.agent = part == PART_AGENT ? equals + 1 : NULL;
+		machine.console = part == PART_CONSOLE ? equals + 1 : NULL;
+		machine.qemu = part == PART_QEMU ? equals + 1 : NULL;
+		err = hs_journal_follow_machine(log->journal, &machine);
+	}
+	return err;
+}
+
+static int follow_all(struct log_run *log, const struct log_config *config)
+{
+	int err = hs_journal_follow_host(log->journal);
+
+	if (!err && config->lab)
+		err = follow_lab(log, config->lab);
+	if (!err)
+		err = follow_given(log, &config->guests, PART_AGENT);
+	if (!err)
+		err = follow_given(log, &config->consoles, PART_CONSOLE);
+	if (!err)
+		err = follow_given(log, &config->qemus, PART_QEMU);
+	return err;
+}
+
 static void say_counts(const struct hs_journal *journal)
 {
 	struct hs_journal_counts counts;
@@ -111,10 +211,10 @@ static void say_counts(const struct hs_journal *journal)
 		(unsigned long long)counts.files.lost_lines);
 }
 
-static int follow(struct log_run *log, const struct log_config *config)
+static int run_log(struct log_run *log, const struct log_config *config)
 {
 	uint64_t deadline_ns = config->duration_ns ? hs_now_ns() + config->duration_ns : 0;
-	int err = hs_journal_follow_host(log->journal);
+	int err = follow_all(log, config);
 
 	if (!err)
 		err = hs_interrupt_open(log->loop, on_interrupt, log);
@@ -122,9 +222,11 @@ static int follow(struct log_run *log, const struct log_config *config)
 		err = watch_hangup(log);
 	if (!err)
 		err = hs_loop_until(log->loop, is_over, log, deadline_ns);
-	hs_journal_finish(log->journal);
+	if (!err || err == -ETIMEDOUT)
+		hs_journal_finish(log->journal);
 	hs_interrupt_close(log->loop);
 	hs_loop_close(log->loop, &log->hangup);
+	hs_loop_close(log->loop, &log->owner);
 	if (!err || err == -ETIMEDOUT)
 		say_counts(log->journal);
 	return err == -ETIMEDOUT ? 0 : err;
@@ -150,7 +252,7 @@ static int run(void *config_ptr, int argc, char **argv)
 					     .window_ns = config->window_ns,
 					     .level = hs_journal_severity_parse(config->level),
 					     .only_new = config->only_new };
-	struct log_run log = { .hangup = HS_WATCH_NONE };
+	struct log_run log = { .hangup = HS_WATCH_NONE, .owner = HS_WATCH_NONE };
 	scoped(hs_loop) struct hs_loop *loop = NULL;
 	scoped(hs_journal) struct hs_journal *opened = NULL;
 	scoped(hs_journal_control) struct hs_journal_control *control = NULL;
@@ -176,13 +278,13 @@ static int run(void *config_ptr, int argc, char **argv)
 	save_last(journal.dir);
 	log.loop = loop;
 	log.journal = opened;
-	return follow(&log, config);
+	return run_log(&log, config);
 }
 
 const struct hs_verb cmd_log = {
 	.name = "log",
 	.synopsis = "",
-	.help = "follow the kernel's log into rotated files: ordered, every gap told, nothing cut",
+	.help = "follow the logs of this kernel, QEMUs and guests into rotated files: ordered, every gap told",
 	.example = "log                     the kernel's log in rotated files, every gap told",
 	.text = "DIR/hsbpf.log is written; when it is full or old it becomes hsbpf.log.<N>, N counting up for ever, "
 		"and "

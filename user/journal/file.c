@@ -18,10 +18,11 @@
 
 #define READ_BYTES 65536
 #define READS_PER_TURN 16
+#define TURNS_AT_END 64 /* one that grows and grows is not waited for */
 #define QUIET_NS 1000000000ull
 #define DIR_EVENTS (IN_CREATE | IN_MOVED_TO)
 
-struct hs_file_source {
+struct hs_file_log {
 	struct hs_journal *journal;
 	unsigned stream;
 	enum hs_journal_source kind;
@@ -35,7 +36,7 @@ struct hs_file_source {
 	char line[HS_MERGE_TEXT_MAX];
 };
 
-static void put_line(struct hs_file_source *source)
+static void put_line(struct hs_file_log *source)
 {
 	struct hs_journal_record record = hs_journal_record_new(NULL, source->kind);
 	uint64_t now_ns = hs_now_ns(), unseen_ns = now_ns - source->looked_ns;
@@ -55,7 +56,7 @@ static void put_line(struct hs_file_source *source)
 	source->is_fragment = false;
 }
 
-static void take_bytes(struct hs_file_source *source, const char *bytes, size_t len)
+static void take_bytes(struct hs_file_log *source, const char *bytes, size_t len)
 {
 	while (len) {
 		const char *newline = memchr(bytes, '\n', len);
@@ -80,7 +81,7 @@ static void take_bytes(struct hs_file_source *source, const char *bytes, size_t 
 }
 
 /* What was half a line stays one; there is no more of that file. */
-static void close_file(struct hs_file_source *source)
+static void close_file(struct hs_file_log *source)
 {
 	if (source->len)
 		put_line(source);
@@ -90,7 +91,7 @@ static void close_file(struct hs_file_source *source)
 	source->offset = 0;
 }
 
-static void open_file(struct hs_file_source *source)
+static void open_file(struct hs_file_log *source)
 {
 	struct stat status;
 
@@ -109,7 +110,7 @@ static void open_file(struct hs_file_source *source)
 }
 
 /* Another file of that name, or the same one emptied: read from its beginning. */
-static void look_for_file(struct hs_file_source *source)
+static void look_for_file(struct hs_file_log *source)
 {
 	struct stat status;
 	bool is_there = stat(source->path, &status) == 0;
@@ -122,7 +123,7 @@ static void look_for_file(struct hs_file_source *source)
 }
 
 /* True when there may be more. */
-static bool read_file(struct hs_file_source *source)
+static bool read_file(struct hs_file_log *source)
 {
 	char bytes[READ_BYTES];
 	ssize_t got = 0;
@@ -141,7 +142,7 @@ static bool read_file(struct hs_file_source *source)
 static void on_quiet(void *ctx, uint32_t events);
 
 /* Goes on at once when there is more, so that others get their turn; else waits for the end of a line. */
-static void go_on(struct hs_file_source *source, bool has_more)
+static void go_on(struct hs_file_log *source, bool has_more)
 {
 	if (source->quiet.fd < 0 && (has_more || source->len))
 		hs_loop_timer(hs_journal_loop(source->journal), &source->quiet, has_more ? 1 : QUIET_NS, on_quiet,
@@ -150,7 +151,7 @@ static void go_on(struct hs_file_source *source, bool has_more)
 
 static void on_quiet(void *ctx, uint32_t events)
 {
-	struct hs_file_source *source = ctx;
+	struct hs_file_log *source = ctx;
 	uint64_t before = source->offset;
 	bool has_more = read_file(source);
 
@@ -165,7 +166,7 @@ static void on_quiet(void *ctx, uint32_t events)
 
 static void on_grown(void *ctx, uint32_t events)
 {
-	struct hs_file_source *source = ctx;
+	struct hs_file_log *source = ctx;
 	char names[4096];
 
 	(void)events;
@@ -176,7 +177,7 @@ static void on_grown(void *ctx, uint32_t events)
 	go_on(source, read_file(source));
 }
 
-static int watch_file(struct hs_file_source *source)
+static int watch_file(struct hs_file_log *source)
 {
 	scoped(fd) int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	scoped(mem) char *copy = strdup(source->path);
@@ -192,10 +193,10 @@ static int watch_file(struct hs_file_source *source)
 	return err;
 }
 
-int hs_file_source_open(struct hs_journal *journal, const char *machine, enum hs_journal_source kind, const char *path,
-			struct hs_file_source **out)
+int hs_file_log_open(struct hs_journal *journal, const char *machine, enum hs_journal_source kind, const char *path,
+		     struct hs_file_log **out)
 {
-	scoped(hs_file_source) struct hs_file_source *source = calloc(1, sizeof(*source));
+	scoped(hs_file_log) struct hs_file_log *source = calloc(1, sizeof(*source));
 	int stream, err;
 
 	if (!source)
@@ -219,16 +220,16 @@ int hs_file_source_open(struct hs_journal *journal, const char *machine, enum hs
 	return 0;
 }
 
-void hs_file_source_drain(struct hs_file_source *source)
+void hs_file_log_drain(struct hs_file_log *source)
 {
 	look_for_file(source);
-	while (read_file(source))
+	for (unsigned i = 0; i < TURNS_AT_END && read_file(source); i++)
 		;
 	if (source->len)
 		put_line(source);
 }
 
-void hs_file_source_free(struct hs_file_source *source)
+void hs_file_log_free(struct hs_file_log *source)
 {
 	if (!source)
 		return;

@@ -11,7 +11,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "journal/kmsg.h"
-#include "journal/sched_clock.h"
+#include "timeline/sched_clock.h"
 #include "journal/source.h"
 
 #define KMSG "/dev/kmsg"
@@ -19,7 +19,7 @@
 #define RECORDS_PER_TURN 4096 /* then others get their turn */
 #define SAMPLE_PERIOD_NS 1000000000ull
 
-struct hs_kmsg_source {
+struct hs_host_log {
 	struct hs_journal *journal;
 	unsigned stream;
 	struct hs_watch watch;
@@ -29,7 +29,7 @@ struct hs_kmsg_source {
 	char bytes[HS_KMSG_BYTES_MAX], text[HS_KMSG_BYTES_MAX];
 };
 
-static void sample_clock(struct hs_kmsg_source *source)
+static void sample_clock(struct hs_host_log *source)
 {
 	if (source->sample.after_ns && hs_now_ns() - source->sample.after_ns < SAMPLE_PERIOD_NS)
 		return;
@@ -37,7 +37,7 @@ static void sample_clock(struct hs_kmsg_source *source)
 		source->sample = hs_sched_clock_guess();
 }
 
-static void put(struct hs_kmsg_source *source, size_t len)
+static void put(struct hs_host_log *source, size_t len)
 {
 	struct hs_journal_record record = hs_journal_record_new(NULL, HS_JOURNAL_KERNEL);
 	struct hs_kmsg kmsg;
@@ -61,7 +61,7 @@ static void put(struct hs_kmsg_source *source, size_t len)
 }
 
 /* Whether there was a record, or a hole. */
-static bool read_one(struct hs_kmsg_source *source)
+static bool read_one(struct hs_host_log *source)
 {
 	ssize_t got = read(source->watch.fd, source->bytes, sizeof(source->bytes));
 
@@ -80,7 +80,7 @@ static bool read_one(struct hs_kmsg_source *source)
 
 static void on_records(void *ctx, uint32_t events)
 {
-	struct hs_kmsg_source *source = ctx;
+	struct hs_host_log *source = ctx;
 
 	(void)events;
 	sample_clock(source);
@@ -88,14 +88,14 @@ static void on_records(void *ctx, uint32_t events)
 		;
 }
 
-void hs_kmsg_source_drain(struct hs_kmsg_source *source)
+void hs_host_log_drain(struct hs_host_log *source)
 {
 	sample_clock(source);
 	while (source->watch.fd >= 0 && read_one(source))
 		;
 }
 
-static int begin(struct hs_kmsg_source *source, int fd)
+static int begin(struct hs_host_log *source, int fd)
 {
 	scoped(mem) char *boot_id = NULL;
 	int err = hs_read_file(BOOT_ID, 64, &boot_id, NULL);
@@ -113,9 +113,9 @@ static int begin(struct hs_kmsg_source *source, int fd)
 	return err;
 }
 
-int hs_kmsg_source_open(struct hs_journal *journal, struct hs_kmsg_source **out)
+int hs_host_log_open(struct hs_journal *journal, struct hs_host_log **out)
 {
-	scoped(hs_kmsg_source) struct hs_kmsg_source *source = calloc(1, sizeof(*source));
+	scoped(hs_host_log) struct hs_host_log *source = calloc(1, sizeof(*source));
 	scoped(fd) int fd = open(KMSG, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	int err;
 
@@ -138,7 +138,7 @@ int hs_kmsg_source_open(struct hs_journal *journal, struct hs_kmsg_source **out)
 	return 0;
 }
 
-void hs_kmsg_source_free(struct hs_kmsg_source *source)
+void hs_host_log_free(struct hs_host_log *source)
 {
 	if (!source)
 		return;

@@ -36,9 +36,10 @@ struct hs_journal {
 	char *names[HS_MERGE_STREAMS_MAX];
 	unsigned streams_nr;
 
-	struct hs_kmsg_source *host;
-	struct hs_file_source *file_sources[SOURCES_MAX];
-	unsigned files_nr;
+	struct hs_host_log *host;
+	struct hs_file_log *file_sources[SOURCES_MAX];
+	struct hs_guest_log *guests[SOURCES_MAX];
+	unsigned files_nr, guests_nr;
 };
 
 struct hs_loop *hs_journal_loop(struct hs_journal *journal)
@@ -323,7 +324,7 @@ int hs_journal_open(struct hs_loop *loop, const struct hs_journal_config *config
 
 int hs_journal_follow_host(struct hs_journal *journal)
 {
-	return hs_kmsg_source_open(journal, &journal->host);
+	return hs_host_log_open(journal, &journal->host);
 }
 
 int hs_journal_follow_file(struct hs_journal *journal, const char *machine, enum hs_journal_source source,
@@ -332,9 +333,20 @@ int hs_journal_follow_file(struct hs_journal *journal, const char *machine, enum
 	int err = journal->files_nr < SOURCES_MAX ? 0 : -ENOSPC;
 
 	if (!err)
-		err = hs_file_source_open(journal, machine, source, path, &journal->file_sources[journal->files_nr]);
+		err = hs_file_log_open(journal, machine, source, path, &journal->file_sources[journal->files_nr]);
 	if (!err)
 		journal->files_nr++;
+	return err;
+}
+
+int hs_journal_follow_guest(struct hs_journal *journal, const char *machine, const char *path)
+{
+	int err = journal->guests_nr < SOURCES_MAX ? 0 : -ENOSPC;
+
+	if (!err)
+		err = hs_guest_log_open(journal, machine, path, &journal->guests[journal->guests_nr]);
+	if (!err)
+		journal->guests_nr++;
 	return err;
 }
 
@@ -371,12 +383,14 @@ bool hs_journal_is_over(void *ctx)
 void hs_journal_finish(struct hs_journal *journal)
 {
 	if (journal->host)
-		hs_kmsg_source_drain(journal->host);
+		hs_host_log_drain(journal->host);
 	for (unsigned i = 0; i < journal->files_nr; i++)
-		hs_file_source_drain(journal->file_sources[i]);
+		hs_file_log_drain(journal->file_sources[i]);
+	for (unsigned i = 0; i < journal->guests_nr; i++)
+		hs_guest_log_drain(journal->guests[i]);
 	hs_merge_flush(journal->merge);
 	flush(journal);
-	hs_kmsg_source_free(take(journal->host));
+	hs_host_log_free(take(journal->host));
 }
 
 void hs_journal_counts(const struct hs_journal *journal, struct hs_journal_counts *counts)
@@ -390,9 +404,11 @@ void hs_journal_free(struct hs_journal *journal)
 {
 	if (!journal)
 		return;
-	hs_kmsg_source_free(journal->host);
+	hs_host_log_free(journal->host);
 	for (unsigned i = 0; i < journal->files_nr; i++)
-		hs_file_source_free(journal->file_sources[i]);
+		hs_file_log_free(journal->file_sources[i]);
+	for (unsigned i = 0; i < journal->guests_nr; i++)
+		hs_guest_log_free(journal->guests[i]);
 	if (journal->merge)
 		hs_merge_flush(journal->merge);
 	flush(journal);

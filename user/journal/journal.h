@@ -36,6 +36,8 @@ int hs_journal_follow_host(struct hs_journal *journal);
 /* What appears in a file, line by line, whether it is there yet or not. */
 int hs_journal_follow_file(struct hs_journal *journal, const char *machine, enum hs_journal_source source,
 			   const char *path);
+/* The kernel's log of a guest through its agent, at that unix socket, whether it is there yet or not. */
+int hs_journal_follow_guest(struct hs_journal *journal, const char *machine, const char *path);
 
 /* ---- while it runs ---- */
 

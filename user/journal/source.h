@@ -5,20 +5,27 @@
 
 #include "journal/journal.h"
 
-struct hs_kmsg_source;
-struct hs_file_source;
+struct hs_host_log;
+struct hs_file_log;
+struct hs_guest_log;
 
 /* Message on failure. */
-int hs_kmsg_source_open(struct hs_journal *journal, struct hs_kmsg_source **out);
+int hs_host_log_open(struct hs_journal *journal, struct hs_host_log **out);
 /* Takes what there is. */
-void hs_kmsg_source_drain(struct hs_kmsg_source *source);
-void hs_kmsg_source_free(struct hs_kmsg_source *source);
-HS_SCOPED(hs_kmsg_source, struct hs_kmsg_source *, hs_kmsg_source_free)
+void hs_host_log_drain(struct hs_host_log *source);
+void hs_host_log_free(struct hs_host_log *source);
+HS_SCOPED(hs_host_log, struct hs_host_log *, hs_host_log_free)
 
-int hs_file_source_open(struct hs_journal *journal, const char *machine, enum hs_journal_source kind, const char *path,
-			struct hs_file_source **out);
-void hs_file_source_drain(struct hs_file_source *source);
-void hs_file_source_free(struct hs_file_source *source);
-HS_SCOPED(hs_file_source, struct hs_file_source *, hs_file_source_free)
+int hs_file_log_open(struct hs_journal *journal, const char *machine, enum hs_journal_source kind, const char *path,
+		     struct hs_file_log **out);
+void hs_file_log_drain(struct hs_file_log *source);
+void hs_file_log_free(struct hs_file_log *source);
+HS_SCOPED(hs_file_log, struct hs_file_log *, hs_file_log_free)
+
+/* The kernel's log of a guest from its agent's port, a unix socket. */
+int hs_guest_log_open(struct hs_journal *journal, const char *machine, const char *path, struct hs_guest_log **out);
+void hs_guest_log_drain(struct hs_guest_log *source);
+void hs_guest_log_free(struct hs_guest_log *source);
+HS_SCOPED(hs_guest_log, struct hs_guest_log *, hs_guest_log_free)
 
 #endif

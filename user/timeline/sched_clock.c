@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* One dummy event of perf on this thread, whose record of a new name (PERF_RECORD_COMM) carries the time. */
-#include "journal/sched_clock.h"
+#include "timeline/sched_clock.h"
 
 #include <errno.h>
 #include <linux/perf_event.h>

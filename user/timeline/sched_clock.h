@@ -4,8 +4,8 @@
  * the same one, so one is provoked (this thread gets the name that it has) between two looks at CLOCK_BOOTTIME: known
  * to a microsecond, without a line in anybody's log. Belongs to the thread that opened it.
  */
-#ifndef HS_JOURNAL_SCHED_CLOCK_H
-#define HS_JOURNAL_SCHED_CLOCK_H
+#ifndef HS_TIMELINE_SCHED_CLOCK_H
+#define HS_TIMELINE_SCHED_CLOCK_H
 
 #include <stdbool.h>
 #include <stdint.h>
