@@ -14,6 +14,7 @@
 
 #define MAX_BYTES (64ull << 20)
 #define MAX_FILES 4
+#define WINDOW_NS 15000000000ull /* nobody waits for it, and what a guest logged while it booted comes when it has */
 
 struct hs_journal_recorder {
 	struct hs_loop *loop;
@@ -92,7 +93,7 @@ int hs_journal_recorder_start(const char *dir, const struct hs_journal_machine *
 	struct hs_journal_config config = { .dir = dir,
 					    .max_bytes = MAX_BYTES,
 					    .max_files = MAX_FILES,
-					    .window_ns = HS_MERGE_WINDOW_NS,
+					    .window_ns = WINDOW_NS,
 					    .level = HS_JOURNAL_SEVERITY_NR - 1,
 					    .only_new = true };
 	int err;

@@ -10,6 +10,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/proc.h"
+#include "journal/recorder.h"
 #include "migrate/load.h"
 #include "migrate/seen.h"
 #include "run/collector.h"
@@ -24,6 +25,7 @@ struct trial {
 	struct hs_loop *loop;
 	struct hs_site *site;
 	struct hs_collector *collector;
+	struct hs_journal_recorder *journal;
 	struct hs_load load;
 	struct hs_drive drive;
 	bool is_over; /* machines end because they are told to */
@@ -165,6 +167,22 @@ static int record(struct trial *trial)
 	return err;
 }
 
+/* DIR/log: this host's kernel, both consoles and what both QEMUs say. */
+static int record_logs(struct trial *trial)
+{
+	scoped(mem) char *dir = hs_format("%s/log", trial->config->site.dir);
+	struct hs_journal_machine machines[HS_END_NR];
+
+	for (int end = 0; end < HS_END_NR; end++) {
+		const struct hs_machine *machine = &trial->site->machines[end];
+
+		machines[end] = (struct hs_journal_machine){ .name = machine->name,
+							     .console = machine->console_path,
+							     .qemu = machine->errors_path };
+	}
+	return dir ? hs_journal_recorder_start(dir, machines, HS_END_NR, &trial->journal) : -ENOMEM;
+}
+
 static int boot(struct trial *trial)
 {
 	int err = hs_site_start(trial->site, HS_SOURCE);
@@ -220,6 +238,8 @@ static int run_site(struct trial *trial)
 	uint64_t settle_ns = trial->config->site.options->settle_ns;
 	int err = record(trial);
 
+	if (!err)
+		err = record_logs(trial);
 	if (!err)
 		err = hs_site_up(trial->site);
 	if (!err)
@@ -353,6 +373,7 @@ int hs_trial_run(const struct hs_trial_config *config, json_object **out)
 		hs_site_stop(trial.site);
 		if (trial.collector)
 			hs_collector_stop(trial.collector);
+		hs_journal_recorder_free(take(trial.journal));
 		if (!err)
 			err = write_document(&trial, out);
 	}

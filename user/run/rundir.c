@@ -24,9 +24,10 @@ static int name_parts(struct hs_rundir *rundir, const char *stem)
 	rundir->workload = hs_format("%s/workload", stem);
 	rundir->trace = hs_format("%s/trace", stem);
 	rundir->last = hs_format("%s/last", stem);
+	rundir->journal = hs_format("%s/log", stem);
 	rundir->document = hs_format("%s/run.json", stem);
 	return rundir->log && rundir->dir && rundir->console && rundir->workload && rundir->trace && rundir->last &&
-			       rundir->document
+			       rundir->journal && rundir->document
 		       ? 0
 		       : -ENOMEM;
 }
@@ -146,6 +147,7 @@ void hs_rundir_free(struct hs_rundir *rundir)
 	free(rundir->workload);
 	free(rundir->trace);
 	free(rundir->last);
+	free(rundir->journal);
 	free(rundir->document);
 	free(rundir);
 }

@@ -16,6 +16,7 @@ struct hs_rundir {
 	char *workload; /* DIR/workload */
 	char *trace;	/* DIR/trace */
 	char *last;	/* DIR/last: what a crash left (journal/last.h) */
+	char *journal;	/* DIR/log: of all machines */
 	char *document; /* DIR/run.json */
 };
 

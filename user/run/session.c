@@ -18,6 +18,7 @@
 #include "journal/pstore.h"
 #include "lab_guests.h"
 #include "lab_last.h"
+#include "lab_log.h"
 #include "qemulog/tail.h"
 
 struct hs_session {
@@ -28,6 +29,7 @@ struct hs_session {
 	struct hs_ctl *ctl;
 	struct hs_collector *collector;
 	struct hs_lab_guests *guests; /* from the test's begin */
+	struct hs_journal_recorder *journal;
 	struct hs_watch alarm;
 	bool alarmed, test_ran, created;
 	struct hs_workload_result results[HS_PAIRS_MAX];
@@ -141,6 +143,8 @@ int hs_session_raise(struct hs_session *session)
 {
 	int err = session->config.lab.dry_run ? 0 : start_collector(session);
 
+	if (!err && !session->config.lab.dry_run)
+		err = hs_lab_log_start(session->lab, session->rundir->journal, &session->journal);
 	return err ? err : hs_lab_raise(session->lab);
 }
 
@@ -213,6 +217,7 @@ static bool remove_if_empty(struct hs_session *session)
 		return false;
 	hs_loop_remove(session->loop, &session->alarm);
 	hs_collector_free(take(session->collector));
+	hs_journal_recorder_free(take(session->journal));
 	hs_lab_lower(session->lab);
 	hs_remove_tree(session->rundir->dir);
 	unlink(session->rundir->log);
@@ -245,6 +250,11 @@ int hs_session_finish(struct hs_session *session, int result, bool keep)
 		add_collected(session);
 	}
 	add_guests(session);
+	if (session->journal) {
+		hs_journal_recorder_stop(session->journal);
+		hs_journal_recorder_add_to(session->journal, session->document, "log");
+		hs_journal_recorder_free(take(session->journal)); /* of a lab that stays up others may follow the logs */
+	}
 	hs_document_derive(session->document);
 	err = hs_json_write_file(session->rundir->document, session->document);
 	return result ? result : err;
@@ -260,6 +270,7 @@ void hs_session_free(struct hs_session *session)
 		hs_lab_lower(session->lab); /* of a lab that was kept, it is now that the last words are known */
 		hs_lab_last_finish(session->rundir->last, session->lab);
 	}
+	hs_journal_recorder_free(session->journal);
 	hs_lab_free(session->lab);
 	hs_loop_remove(session->loop, &session->alarm);
 	hs_collector_free(session->collector);
