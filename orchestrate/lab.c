@@ -201,7 +201,7 @@ static const struct hs_machine_ops machine_ops = { .on_frame = on_machine_frame,
 
 /* ---- open ---- */
 
-int hs_lab_check_memory(uint64_t need_bytes)
+int hs_lab_check_memory(uint64_t need_bytes, const char *what_helps)
 {
 	scoped(mem) char *text = NULL;
 	unsigned long long free_kib = 0;
@@ -213,11 +213,9 @@ int hs_lab_check_memory(uint64_t need_bytes)
 	line = strstr(text, "MemAvailable:");
 	if (!line || sscanf(line, "MemAvailable: %llu", &free_kib) != 1 || free_kib * 1024 >= need_bytes)
 		return 0;
-	return hs_fail(-ENOMEM,
-		       "too little memory: this lab needs %s, %s are available; fewer pairs or --l1-mem, --l2-mem, "
-		       "--client-mem make it smaller",
+	return hs_fail(-ENOMEM, "too little memory: this lab needs %s, %s are available; %s make it smaller",
 		       hs_format_bytes(need, sizeof(need), need_bytes),
-		       hs_format_bytes(have, sizeof(have), free_kib * 1024));
+		       hs_format_bytes(have, sizeof(have), free_kib * 1024), what_helps);
 }
 
 /* Namespaces and mounts need one, interfaces the other: said before anything is made. */
@@ -236,7 +234,7 @@ static int check_capabilities(void)
 				    net ? "" : "CAP_NET_ADMIN", net || sys ? "" : " and ", sys ? "" : "CAP_SYS_ADMIN");
 }
 
-int hs_lab_check_host(uint64_t need_bytes)
+int hs_lab_check_host(uint64_t need_bytes, const char *what_helps)
 {
 	int err = check_capabilities();
 
@@ -249,7 +247,7 @@ int hs_lab_check_host(uint64_t need_bytes)
 			       strerror(errno));
 	if (!hs_proc_finds(HS_QEMU))
 		return hs_fail(-ENOENT, "there is no " HS_QEMU " in PATH: install the package qemu-system-x86");
-	return hs_lab_check_memory(need_bytes);
+	return hs_lab_check_memory(need_bytes, what_helps);
 }
 
 static int init_machines(struct hs_lab *lab)
@@ -297,7 +295,7 @@ int hs_lab_open(struct hs_loop *loop, const struct hs_lab_config *config, struct
 	hs_memory_plan(&lab->memory, config->pairs, !config->client_netns);
 	err = hs_lab_name_check(config->name);
 	if (!err && !config->dry_run)
-		err = hs_lab_check_host(lab->memory.total_bytes);
+		err = hs_lab_check_host(lab->memory.total_bytes, "fewer pairs or --l1-mem, --l2-mem, --client-mem");
 	if (!err && !config->dry_run)
 		err = hs_labdir_open(config->name, &lab->dir);
 	if (!err)

@@ -118,9 +118,10 @@ uint64_t hs_lab_phase_ns(const struct hs_lab *lab, enum hs_phase phase);
 void hs_lab_phase_begin(struct hs_lab *lab, enum hs_phase phase);
 void hs_lab_phase_end(struct hs_lab *lab, enum hs_phase phase);
 
-/* Checks that can be made without raising anything; each tells what is missing. need 0: N's plan. */
-int hs_lab_check_memory(uint64_t need_bytes);
+/* Checks that can be made without raising anything; each tells what is missing. what_helps: "options" that "make it
+ * smaller". */
+int hs_lab_check_memory(uint64_t need_bytes, const char *what_helps);
 /* Privileges, /dev/net/tun, QEMU and memory. */
-int hs_lab_check_host(uint64_t need_bytes);
+int hs_lab_check_host(uint64_t need_bytes, const char *what_helps);
 
 #endif

@@ -159,7 +159,7 @@ static int prepare(struct experiment *experiment)
 {
 	const struct hs_experiment_config *config = experiment->config;
 	struct hs_accel_query query;
-	int err = hs_lab_check_host(2 * config->plan->options.mem_bytes);
+	int err = hs_lab_check_host(2 * config->plan->options.mem_bytes, "guests with less --mem");
 
 	if (!err)
 		err = name_files(experiment);

@@ -12,6 +12,7 @@
 #include "base/unit.h"
 
 #define BANDWIDTH_MIN_BPS 1000000u
+#define DELAY_MAX_NS 1000000000u
 #define BANDWIDTH_MAX_BPS 16000000000u
 
 const char *const hs_fault_names[] = { "none", "source-dies", "destination-dies", "link-down", NULL };
@@ -110,6 +111,14 @@ static int check_memory(struct hs_plan_options *options)
 		       hs_format_bytes(mem, sizeof(mem), options->mem_bytes));
 }
 
+/* Whoever asks for a neighbour's address waits three seconds for an answer. */
+static int check_delay(const struct hs_plan_options *options)
+{
+	return options->delay_ns <= DELAY_MAX_NS ? 0
+						 : hs_fail(-EINVAL, "--delay: one second at most, else nobody "
+								    "finds the other side");
+}
+
 int hs_plan_make(const struct hs_opt *rows, void *config, struct hs_plan_options *options, const char *file,
 		 struct hs_plan **out)
 {
@@ -136,6 +145,8 @@ int hs_plan_make(const struct hs_opt *rows, void *config, struct hs_plan_options
 		err = plan->name ? hs_opt_lines_take(&lines, "the defaults", default_text) : -ENOMEM;
 	if (!err)
 		err = check_memory(options);
+	if (!err)
+		err = check_delay(options);
 	plan->options = *options;
 	if (!err)
 		err = expand_all(plan);

@@ -39,7 +39,7 @@ struct hs_plan_options {
 		HS_OPT(type, member.bandwidth, "bandwidth", 'b', HS_OPT_LIST, "RATE", NULL,                            \
 		       "bits a second of the link, such as 100M or 1G (default 1G); several as above"),                \
 		HS_OPT(type, member.delay_ns, "delay", 0, HS_OPT_DURATION, "TIME", NULL,                               \
-		       "what the link takes, one way (default 0)"),                                                    \
+		       "what the link takes, one way (default 0, at most 1s)"),                                        \
 		HS_OPT(type, member.trials, "trials", 't', HS_OPT_U32, "N", NULL,                                      \
 		       "migrations of each kind (default 3)", .max = 10000),                                           \
 		HS_OPT(type, member.mem_bytes, "mem", 0, HS_OPT_SIZE, "SIZE", NULL,                                    \
