@@ -19,13 +19,11 @@ struct explore_config {
 	bool json;
 };
 
-static const char *const engines[] = { "local", NULL };
-
 static const struct hs_opt options[] = {
 	HS_OPT(struct explore_config, options.axes[HS_AXIS_TRACE], "trace", 't', HS_OPT_LIST, "FILE", NULL,
 	       "what `hsbpf trace-gen` wrote, from the current folder; several by comma or repetition"),
 	HS_OPT(struct explore_config, options.axes[HS_AXIS_CONFIG], "config", 'c', HS_OPT_LIST, "FILE", NULL,
-	       "configurations: files, or base (default), hypertrio"),
+	       "configurations: files, or shipped ones: base (default), hypertrio, hypersio"),
 #define HS_SIM_PARAMETER(id, name, kind, member, arg, help, ...)                                                       \
 	HS_OPT(struct explore_config, options.axes[HS_AXIS_##id], name, 0, HS_OPT_LIST, arg, NULL, help),
 #include "hyper/sim_config.def"
@@ -33,7 +31,7 @@ static const struct hs_opt options[] = {
 	HS_OPT(struct explore_config, out, "out", 'o', HS_OPT_STR, "DIR", "hsbpf-explore",
 	       "folder for the results; a sweep that was interrupted goes on where it stopped"),
 	HS_OPT(struct explore_config, engine, "engine", 0, HS_OPT_CHOICE, "ENGINE", "local",
-	       "where it is simulated: local, in processes of this machine", .choices = engines),
+	       "where it is simulated: local, in processes of this machine", .choices = hs_engine_names),
 	HS_OPT(struct explore_config, jobs, "jobs", 'j', HS_OPT_U32, "N", NULL,
 	       "simulations at the same time (default: one for each CPU)", .min = 1, .max = 4096),
 	HS_OPT(struct explore_config, json, "json", 0, HS_OPT_FLAG, NULL, NULL,

@@ -20,6 +20,8 @@ int hs_axis_check(enum hs_axis_id axis, const char *word)
 {
 	struct hs_sim_config scratch = { 0 };
 
+	if (axis == HS_AXIS_CONFIG && hs_sim_config_load(word, &scratch))
+		return -EINVAL;
 	if (hs_axes[axis].is_parameter && hs_sim_config_set(&scratch, hs_axes[axis].name, word))
 		return hs_fail(-EINVAL, "--%s: '%s' is no value of it", hs_axes[axis].name, word);
 	return 0;

@@ -32,13 +32,14 @@ struct hs_engine_config {
 };
 
 struct hs_engine {
-	const char *name;
+	const char *name; /* as in hs_engine_names */
 	/* Dispatches the loop until all points have ended. 0, -EINTR, what on_end said, or -errno after a message. */
 	int (*run)(const struct hs_engine_config *config);
 };
 
-/* Ends with a row without a name. */
+/* By their names; NULL at the end of these. */
 extern const struct hs_engine hs_engines[];
+extern const char *const hs_engine_names[];
 
 /* In processes of this machine, which share the mapped traces of the plan. */
 int hs_engine_local_run(const struct hs_engine_config *config);

@@ -26,8 +26,6 @@
 #define NO_POINT SIZE_MAX
 #define ANSWER_BYTES_MAX (128u << 10) /* within a socket's default buffer */
 
-const struct hs_engine hs_engines[] = { { "local", hs_engine_local_run }, { NULL, NULL } };
-
 struct pool;
 
 struct worker {

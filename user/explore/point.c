@@ -156,14 +156,14 @@ json_object *hs_point_describe(const struct hs_explore_plan *plan, size_t point)
 	for (size_t id = 0; id < HS_AXIS_NR; id++) {
 		const char *word = hs_explore_plan_word(plan, point, id);
 
-		if (word)
+		if (id == HS_AXIS_TENANTS)
+			hs_json_add_u64(object, hs_axes[id].name, tenants_of(plan, point));
+		else if (id == HS_AXIS_CONFIG && !word)
+			hs_json_add_string(object, hs_axes[id].name, BASE_CONFIG);
+		else if (word)
 			json_object_object_add(object, hs_axes[id].name,
 					       hs_axes[id].is_text ? json_object_new_string(word)
 								   : hs_axis_value(word));
-		else if (id == HS_AXIS_CONFIG)
-			hs_json_add_string(object, hs_axes[id].name, BASE_CONFIG);
-		else if (id == HS_AXIS_TENANTS)
-			hs_json_add_u64(object, hs_axes[id].name, tenants_of(plan, point));
 	}
 	return object;
 }
