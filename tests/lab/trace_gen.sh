@@ -34,6 +34,11 @@ check "another seed, another order" bash -c "! cmp -s '$work/plain' '$work/other
 gen -l "$work/logs/plain" --tenants 3 --order rand --seed 5 -o "$work/again" >"$work/out" 2>>"$work/err"
 check "the same seed, the same bytes" cmp "$work/plain" "$work/again"
 
+run gen -l tests/data/hyper_patched --format hypersio -o "$work/hypersio" --tenants 3
+equal "hypersio's files: 48 bytes a translation, 20 a tenant, 42 a page table entry" \
+	"$status $(stat -c %s "$work"/hypersio_{iotlb_trace,cc_data,slpt_data}.bin | paste -sd' ')" "0 $((48 * 31)) 60 $((42 * 4))"
+check "and nothing else" test "$(ls "$work"/hypersio* | wc -l)" = 3
+
 fails "no options" 2 "trace-gen needs --log-prefix P and -o FILE" "$hsbpf" trace-gen
 fails "no logs" 1 "there is no log $work/none_0.txt" "$hsbpf" trace-gen -l "$work/none" -o "$work/t"
 fails "a packet of nothing" 2 "--packets fixed=0" "$hsbpf" trace-gen -l "$work/none" -o "$work/t" --packets fixed=0

@@ -11,6 +11,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "hyper/gen.h"
+#include "hyper/gen_hypersio.h"
 #include "hyper/gen_spool.h"
 #include "tests/data/sample.h"
 
@@ -208,6 +209,103 @@ static void test_translate_lines_alone_are_translations(void **state)
 	assert_int_equal(hs_dmatrace_slpte(&trace->records[1]), 0x80000083);
 	assert_int_equal(trace->tenants[0].levels, 4);
 	assert_int_equal(trace->tenants[0].domain, 7);
+}
+
+/* ---- hypersio's files ---------------------------------------------------------------------------- */
+
+static uint64_t field(const char *bytes, size_t len)
+{
+	uint64_t value = 0;
+
+	memcpy(&value, bytes, len);
+	return value;
+}
+
+static char *read_bytes(struct fixture *fixture, const char *name, size_t expected_len)
+{
+	scoped(mem) char *path = hs_format("%s_%s", fixture->prefix, name);
+	char *bytes = NULL;
+	size_t len;
+
+	assert_int_equal(hs_read_file(path, 1 << 20, &bytes, &len), 0);
+	assert_int_equal(len, expected_len);
+	return bytes;
+}
+
+/* Offsets of the fields as hypersio reads them: reference in user/hyper/gen_hypersio.h. */
+static void test_hypersios_files_have_its_records(void **state)
+{
+	struct fixture *fixture = *state;
+	scoped(hs_ingest_walks) struct hs_ingest_walks *walks = NULL;
+	scoped(hs_dmatrace) struct hs_dmatrace *trace = NULL;
+	scoped(mem) char *translations = NULL, *contexts = NULL, *tables = NULL;
+	const char *record;
+
+	assert_int_equal(hs_ingest_walks_open(&walks), 0);
+	fixture->config.prefix = PATCHED;
+	fixture->config.walks = walks;
+	trace = generate(fixture);
+	assert_int_equal(hs_gen_hypersio_write(trace, walks, fixture->prefix), 0);
+
+	/* Eighteen translations; the fifth is tenant 1's first, in a page of 1 GiB that is used again one later. */
+	translations = read_bytes(fixture, "iotlb_trace.bin", 18 * 48);
+	record = translations + 4 * 48;
+	assert_int_equal(field(record, 4), 1);
+	assert_int_equal(field(record + 4, 2), 1);
+	assert_int_equal(field(record + 6, 2), 1);
+	assert_int_equal(field(record + 8, 8), 0x40345000);
+	assert_int_equal(field(record + 16, 8), 0xffffffffc0000000);
+	assert_int_equal(field(record + 24, 8), 3);
+	assert_int_equal(field(record + 32, 8), 0x80000083);
+	assert_int_equal(field(record + 40, 8), 5);
+	/* The page of 4 KiB that the first, third and fourth use. */
+	assert_int_equal(field(translations + 40, 8), 2);
+	assert_int_equal(field(translations + 2 * 48 + 40, 8), 3);
+	assert_int_equal(field(translations + 3 * 48 + 40, 8), UINT64_MAX);
+	assert_int_equal(field(translations + 17 * 48 + 40, 8), UINT64_MAX);
+
+	contexts = read_bytes(fixture, "cc_data.bin", 2 * 20);
+	assert_int_equal(field(contexts + 20, 2), 1);
+	assert_int_equal(field(contexts + 22, 8), 0x601);
+	assert_int_equal(field(contexts + 30, 8), 0x4215001);
+
+	/* Of the domains that the devices end with: three entries of tenant 0, one of tenant 1. */
+	tables = read_bytes(fixture, "slpt_data.bin", 4 * 42);
+	record = tables + 42;
+	assert_int_equal(field(record, 2), 0);
+	assert_int_equal(field(record + 2, 8), 0x3216000 + 0x15 * 8);
+	assert_int_equal(field(record + 10, 8), 2);
+	assert_int_equal(field(record + 18, 8), 0xf200083);
+	assert_int_equal(field(record + 26, 8), 0x2b35000);
+	assert_int_equal(field(record + 34, 8), 0x3216000);
+}
+
+/* A page is used next by the same tenant in the same page, whatever is between: told by going through it forwards. */
+static void test_the_next_use_of_a_page_is_right_in_a_real_log(void **state)
+{
+	struct fixture *fixture = *state;
+	scoped(hs_ingest_walks) struct hs_ingest_walks *walks = NULL;
+	scoped(hs_dmatrace) struct hs_dmatrace *trace = NULL;
+	scoped(mem) char *translations = NULL, *bytes = NULL, *path = hs_format("%s_0.txt.xz", fixture->prefix);
+	size_t len, nr;
+
+	assert_int_equal(hs_read_file(SAMPLE_IOMMU, 1 << 20, &bytes, &len), 0);
+	assert_int_equal(hs_write_file_atomic(path, bytes, len), 0);
+	assert_int_equal(hs_ingest_walks_open(&walks), 0);
+	trace = generate(fixture);
+	assert_int_equal(hs_gen_hypersio_write(trace, walks, fixture->prefix), 0);
+	nr = trace->header->translation_nr;
+	assert_true(nr > 16384); /* more than a block */
+	translations = read_bytes(fixture, "iotlb_trace.bin", nr * 48);
+	for (size_t i = 0; i < nr; i++) {
+		const char *record = translations + i * 48;
+		size_t next = i + 1;
+
+		while (next < nr && (memcmp(record + 6, translations + next * 48 + 6, 2) != 0 ||
+				     (field(record + 8, 8) ^ field(translations + next * 48 + 8, 8)) >> 21))
+			next++;
+		assert_int_equal(field(record + 40, 8), next < nr ? next : UINT64_MAX);
+	}
 }
 
 /* ---- orders -------------------------------------------------------------------------------------- */
@@ -513,6 +611,8 @@ int main(void)
 		TEST(test_the_patched_form_of_the_same_events_gives_the_same_trace),
 		TEST(test_translate_lines_tell_the_page_size),
 		TEST(test_translate_lines_alone_are_translations),
+		TEST(test_hypersios_files_have_its_records),
+		TEST(test_the_next_use_of_a_page_is_right_in_a_real_log),
 		TEST(test_round_robin_uses_every_tenant_to_its_end),
 		TEST(test_a_cut_is_stated),
 		TEST(test_more_tenants_than_devices_use_streams_again_from_elsewhere),

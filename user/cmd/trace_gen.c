@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* `hsbpf trace-gen`: many IOMMU logs into one DMA trace of many tenants; and what such a trace holds. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/io.h"
 #include "base/log.h"
 #include "base/unit.h"
 #include "cmd.h"
 #include "hyper/gen.h"
+#include "hyper/gen_hypersio.h"
 #include "hyper/gen_report.h"
 
 #define FIXED "fixed="
@@ -15,7 +18,7 @@
 struct trace_gen_config {
 	const char *prefix, *output, *info, *packets, *cut, *seed;
 	uint32_t tenants, burst;
-	int order;
+	int order, format;
 	bool accept_truncated, json;
 };
 
@@ -25,6 +28,9 @@ static const char *const orders[] = {
 	[HS_DMATRACE_ORIG] = "orig",
 	NULL,
 };
+
+enum { FORMAT_HSBPF, FORMAT_HYPERSIO };
+static const char *const formats[] = { [FORMAT_HSBPF] = "hsbpf", [FORMAT_HYPERSIO] = "hypersio", NULL };
 
 static const struct hs_opt options[] = {
 	HS_OPT(struct trace_gen_config, prefix, "log-prefix", 'l', HS_OPT_STR, "P", NULL,
@@ -45,27 +51,60 @@ static const struct hs_opt options[] = {
 	HS_OPT(struct trace_gen_config, accept_truncated, "accept-truncated", 0, HS_OPT_FLAG, NULL, NULL,
 	       "use logs whose last line is cut off"),
 	HS_OPT(struct trace_gen_config, output, "output", 'o', HS_OPT_STR, "FILE", NULL, "write the trace there"),
+	HS_OPT(struct trace_gen_config, format, "format", 0, HS_OPT_CHOICE, "FORMAT", "hsbpf",
+	       "hypersio: the three files that hypersio-perf reads, FILE_iotlb_trace.bin, _cc_data.bin, _slpt_data.bin",
+	       .choices = formats),
 	HS_OPT(struct trace_gen_config, info, "info", 0, HS_OPT_STR, "FILE", NULL,
 	       "make nothing: print what a trace holds"),
 	HS_OPT(struct trace_gen_config, json, "json", 0, HS_OPT_FLAG, NULL, NULL, "print one JSON document"),
 	HS_OPT_END,
 };
 
-static int print_info(const char *path, int (*open_trace)(const char *path, struct hs_dmatrace **out), bool as_json)
+static void print_trace(const struct hs_dmatrace *trace, const char *path, bool as_json)
+{
+	scoped(json) json_object *document = NULL;
+
+	if (!as_json) {
+		hs_gen_report_print(trace, path, stdout);
+		return;
+	}
+	document = hs_gen_report_to_json(trace, path);
+	printf("%s\n", json_object_to_json_string_ext(document, HS_JSON_PRINT_FLAGS));
+}
+
+/* Of a whole trace, checked; of one that was written just now its front says it all. */
+static int print_file(const char *path, bool is_new, bool as_json)
 {
 	scoped(hs_dmatrace) struct hs_dmatrace *trace = NULL;
-	scoped(json) json_object *document = NULL;
-	int err = open_trace(path, &trace);
+	int err = is_new ? hs_dmatrace_open_front(path, &trace) : hs_dmatrace_open(path, &trace);
+
+	if (!err)
+		print_trace(trace, path, as_json);
+	return err;
+}
+
+/* By way of a trace of ours, which is gone afterwards. */
+static int write_hypersio(struct hs_gen_config *gen, bool as_json)
+{
+	scoped(mem) char *between = hs_format("%s.hsbpf", gen->output);
+	scoped(hs_ingest_walks) struct hs_ingest_walks *walks = NULL;
+	scoped(hs_dmatrace) struct hs_dmatrace *trace = NULL;
+	const char *prefix = gen->output;
+	int err = between ? hs_ingest_walks_open(&walks) : -ENOMEM;
 
 	if (err)
 		return err;
-	if (as_json) {
-		document = hs_gen_report_to_json(trace, path);
-		printf("%s\n", json_object_to_json_string_ext(document, HS_JSON_PRINT_FLAGS));
-	} else {
-		hs_gen_report_print(trace, path, stdout);
-	}
-	return 0;
+	gen->output = between;
+	gen->walks = walks;
+	err = hs_gen_write(gen);
+	if (!err)
+		err = hs_dmatrace_open(between, &trace);
+	unlink(between);
+	if (!err)
+		err = hs_gen_hypersio_write(trace, walks, prefix);
+	if (!err)
+		print_trace(trace, prefix, as_json);
+	return err;
 }
 
 /* Options that are more than a number; 0 or a usage error that was told. */
@@ -117,15 +156,18 @@ static int run(void *config_ptr, int argc, char **argv)
 		return HS_EXIT_USAGE;
 	}
 	if (config->info)
-		return print_info(config->info, hs_dmatrace_open, config->json);
+		return print_file(config->info, false, config->json);
 	if (!config->prefix || !config->output) {
 		hs_err("trace-gen needs --log-prefix P and -o FILE, or --info FILE");
 		return HS_EXIT_USAGE;
 	}
 	err = read_rules(config, &gen);
-	if (!err)
-		err = hs_gen_write(&gen);
-	return err ? err : print_info(config->output, hs_dmatrace_open_front, config->json);
+	if (err)
+		return err;
+	if (config->format == FORMAT_HYPERSIO)
+		return write_hypersio(&gen, config->json);
+	err = hs_gen_write(&gen);
+	return err ? err : print_file(config->output, true, config->json);
 }
 
 const struct hs_verb cmd_trace_gen = {

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -239,17 +240,43 @@ struct hs_dmatrace_writer {
 	struct hs_dmatrace_record buffer[BUFFER_RECORDS];
 };
 
+/* Without a name where the file system can do that, so that a process that is killed leaves nothing. */
 static int begin_file(struct hs_dmatrace_writer *writer)
 {
-	writer->fd = open(writer->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (writer->fd < 0) {
-		int err = -errno;
+	scoped(mem) char *copy = strdup(writer->path);
+	scoped(mem) char *named = hs_format("%s.tmp", writer->path);
 
-		free(take(writer->temporary));
-		return hs_fail(err, "cannot create the trace %s:", writer->path);
+	if (!copy || !named)
+		return -ENOMEM;
+	writer->fd = open(dirname(copy), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+	if (writer->fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR)) {
+		writer->fd = open(named, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+		writer->temporary = writer->fd < 0 ? NULL : take(named);
 	}
+	if (writer->fd < 0)
+		return hs_fail(-errno, "cannot create the trace %s:", writer->path);
 	if (lseek(writer->fd, (off_t)writer->header.records_at, SEEK_SET) < 0)
 		return hs_fail(-errno, "cannot write the trace %s:", writer->path);
+	return 0;
+}
+
+/* The file is whole: it gets its name, in place of one that is there. */
+static int name_file(struct hs_dmatrace_writer *writer)
+{
+	char self[32];
+
+	if (!writer->temporary) {
+		writer->temporary = hs_format("%s.tmp", writer->path);
+		if (!writer->temporary)
+			return -ENOMEM;
+		unlink(writer->temporary);
+		snprintf(self, sizeof(self), "/proc/self/fd/%d", writer->fd);
+		if (linkat(AT_FDCWD, self, AT_FDCWD, writer->temporary, AT_SYMLINK_FOLLOW) < 0)
+			return -errno;
+	}
+	if (rename(writer->temporary, writer->path) < 0)
+		return -errno;
+	free(take(writer->temporary));
 	return 0;
 }
 
@@ -278,8 +305,7 @@ int hs_dmatrace_writer_open(const char *path, const struct hs_dmatrace_header *h
 	memset(mine->reserved, 0, sizeof(mine->reserved));
 	writer->counts = calloc(mine->tenant_nr ? mine->tenant_nr : 1, sizeof(*writer->counts));
 	writer->path = strdup(path);
-	writer->temporary = hs_format("%s.tmp", path);
-	if (!writer->counts || !writer->path || !writer->temporary)
+	if (!writer->counts || !writer->path)
 		return -ENOMEM;
 	err = begin_file(writer);
 	if (err)
@@ -350,11 +376,10 @@ int hs_dmatrace_writer_finish(struct hs_dmatrace_writer *writer, const struct hs
 	flush(writer);
 	if (!writer->err)
 		writer->err = write_front(writer, sources, tenants);
-	if (!writer->err && rename(writer->temporary, writer->path) < 0)
-		writer->err = -errno;
+	if (!writer->err)
+		writer->err = name_file(writer);
 	if (writer->err)
 		return hs_fail(writer->err, "cannot write the trace %s:", writer->path);
-	free(take(writer->temporary));
 	if (header)
 		*header = writer->header;
 	return 0;

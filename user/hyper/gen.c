@@ -42,6 +42,7 @@ static int read_logs(struct hs_gen *gen, const struct hs_gen_series *series)
 {
 	struct hs_ingest_config config = {
 		.spool = gen->spool,
+		.walks = gen->config->walks,
 		.packet_translations = gen->config->packet_translations,
 		.keeps_order = gen->config->order == HS_DMATRACE_ORIG,
 		.accepts_truncated = gen->config->accepts_truncated,
@@ -53,6 +54,7 @@ static int read_logs(struct hs_gen *gen, const struct hs_gen_series *series)
 	if (!gen->logs || !gen->sources)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < series->path_nr; i++) {
+		config.source = i;
 		err = hs_ingest_log(&config, series->paths[i], &gen->logs[i]);
 		if (err)
 			return err;

@@ -7,6 +7,7 @@
 #define HS_HYPER_GEN_H
 
 #include "hyper/dmatrace.h"
+#include "hyper/ingest_walk.h"
 
 struct hs_gen_config {
 	const char *prefix; /* of the logs, or a run folder */
@@ -19,6 +20,7 @@ struct hs_gen_config {
 	bool cut_first;		      /* end where the first tenant runs out */
 	uint64_t cut_packets;	      /* use so many packets of each tenant at most; 0: all */
 	bool accepts_truncated;
+	struct hs_ingest_walks *walks; /* page table entries of the logs go there, or NULL; borrowed */
 };
 
 /* Message on failure, nothing written then. */

@@ -324,6 +324,26 @@ static int on_invalidation(struct hs_ingest *ingest, const struct hs_ingest_line
 	return err;
 }
 
+static int on_walk(struct hs_ingest *ingest, const struct hs_ingest_line *line)
+{
+	struct hs_ingest_walk walk = {
+		.table = line->table,
+		.iova = line->iova,
+		.slpte = line->slpte,
+		.source = ingest->config.source,
+		.domain = (uint16_t)(line->high >> 8),
+		.level = (uint8_t)line->level,
+	};
+	int err;
+
+	if (!ingest->config.walks) {
+		ingest->source.ignored[HS_DMATRACE_IGNORED_EVENT]++;
+		return 0;
+	}
+	err = hs_ingest_walks_put(ingest->config.walks, walk);
+	return err ? hs_fail(err, "cannot keep the page table entries of %s:", ingest->name) : 0;
+}
+
 /* ---- lines --------------------------------------------------------------------------------------- */
 
 static SHAPE_INLINE int on_line(struct hs_ingest *ingest, const struct hs_ingest_line *line)
@@ -339,6 +359,7 @@ static SHAPE_INLINE int on_line(struct hs_ingest *ingest, const struct hs_ingest
 	case HS_INGEST_INVALIDATION:
 		return on_invalidation(ingest, line);
 	case HS_INGEST_WALK:
+		return on_walk(ingest, line);
 	case HS_INGEST_UNUSED:
 		ingest->source.ignored[HS_DMATRACE_IGNORED_EVENT]++;
 		return 0;

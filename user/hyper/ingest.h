@@ -9,14 +9,17 @@
 #define HS_HYPER_INGEST_H
 
 #include "hyper/gen_spool.h"
+#include "hyper/ingest_walk.h"
 
 #define HS_INGEST_DEVICES_MAX 1024 /* of one log; hsbpf's and hypersio's have 24 */
 
 struct hs_ingest_config {
-	struct hs_gen_spool *spool;   /* streams go there; borrowed */
-	uint32_t packet_translations; /* 0: packets are found; else each is so many translations */
-	bool keeps_order;	      /* keep how the packets of the devices were interleaved */
-	bool accepts_truncated;	      /* use a log whose last line is cut off */
+	struct hs_gen_spool *spool;    /* streams go there; borrowed */
+	struct hs_ingest_walks *walks; /* steps of page walks go there, or NULL: they are not needed; borrowed */
+	uint32_t source;	       /* number of the log for them */
+	uint32_t packet_translations;  /* 0: packets are found; else each is so many translations */
+	bool keeps_order;	       /* keep how the packets of the devices were interleaved */
+	bool accepts_truncated;	       /* use a log whose last line is cut off */
 };
 
 /* A page of 1 GiB looks like one of 2 MiB until it is seen at addresses that are too far apart: then it is here. */
