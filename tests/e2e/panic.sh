@@ -46,6 +46,9 @@ l2-0: last words of l2-0"
 equal "... and without being told which run" "$(log_last --json l1)" "$(jq -c 'select(.machine == "l1")' "$work/all.json")"
 check "... with severities and times of each machine's clock" jq -se \
 	'[.[] | select(.kind == "message") | .severity != null and .machine_ns != null] | all' "$work/all.json"
+jq -s . "$work/all.json" >"$work/list.json"
+jq '{type: "array", items: .}' user/schema/hsbpf.log-1.json >"$work/schema.json"
+check "... and every line as its schema says" /usr/bin/python3 -W ignore -m jsonschema -i "$work/list.json" "$work/schema.json"
 equal "the memories themselves are gone, what they held is kept" "$(ls "$last")" "client-0
 l1
 l2-0"

@@ -20,7 +20,7 @@
 #define ZONES_MAX 4096
 #define SECOND_NS 1000000000ull
 /* A text is packed 20 times at best, zeros more: no region makes more of one record than this. */
-#define TEXT_BYTES_MAX (16u << 20)
+#define TEXT_BYTES_MAX (4u << 20)
 #define FTRACE_CPUS_MAX 256
 
 struct zone {
