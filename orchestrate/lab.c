@@ -162,7 +162,7 @@ static bool l1_can_be_tried(const struct hs_lab *lab, const struct hs_machine *m
 		return true;
 	if (wait_status != 0 || strcmp(machine->shutdown_reason, "guest-reset") != 0)
 		return false;
-	words = hs_tail_lines(machine->console_path, 200);
+	words = hs_tail_lines(machine->console_path, HS_MACHINE_LAST_LINES);
 	return words && !strstr(words, "Kernel panic");
 }
 

@@ -258,7 +258,7 @@ static void append_lines(FILE *out, const char *title, const char *path, int lin
 /* A panic's first line says why: it belongs to the sentence, and its registers push it out of the last lines. */
 static void append_panic(FILE *out, const char *console)
 {
-	scoped(mem) char *text = console ? hs_tail_lines(console, 200) : NULL;
+	scoped(mem) char *text = console ? hs_tail_lines(console, HS_MACHINE_LAST_LINES) : NULL;
 	char *panic = text ? strstr(text, "Kernel panic") : NULL;
 
 	if (panic)

@@ -66,6 +66,9 @@ void hs_machine_signal(struct hs_machine *machine, int signal);
 /* Notes a state and when it was reached first. */
 void hs_machine_set_state(struct hs_machine *machine, enum hs_state state, const char *text);
 
+/* So far back a panic's first line is looked for: its registers, and the ring of ftrace if that was on, come after it. */
+#define HS_MACHINE_LAST_LINES 1000
+
 /* The last console lines, indented, after the last lines of QEMU's own messages if any; malloc'd. */
 char *hs_machine_last_words(const struct hs_machine *machine);
 

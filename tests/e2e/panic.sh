@@ -49,6 +49,8 @@ check "... with severities and times of each machine's clock" jq -se \
 jq -s . "$work/all.json" >"$work/list.json"
 jq '{type: "array", items: .}' user/schema/hsbpf.log-1.json >"$work/schema.json"
 check "... and every line as its schema says" /usr/bin/python3 -W ignore -m jsonschema -i "$work/list.json" "$work/schema.json"
+equal "run.json counts them" "$(jq -c '[.machines[] | [.machine, .crashes]]' "$run_dir/run.json")" '[["l1",1],["l2-0",1],["client-0",1]]'
+check "... as its schema says" tests/lib/schema.sh "$run_dir/run.json"
 equal "the memories themselves are gone, what they held is kept" "$(ls "$last")" "client-0
 l1
 l2-0"

@@ -25,20 +25,26 @@ char *hs_last_folder(const char *last_dir, const char *machine, unsigned n)
 	return n > 1 ? hs_format("%s/%s.%u", last_dir, machine, n) : hs_format("%s/%s", last_dir, machine);
 }
 
-int hs_last_name(const char *last_dir, const char *machine, const char *making, char **out)
+unsigned hs_last_count(const char *last_dir, const char *machine)
 {
 	for (unsigned n = 1;; n++) {
 		scoped(mem) char *dir = hs_last_folder(last_dir, machine, n);
 
-		if (!dir)
-			return -ENOMEM;
-		if (access(dir, F_OK) == 0)
-			continue;
-		if (rename(making, dir) < 0)
-			return hs_fail(-errno, "cannot rename %s to %s:", making, dir);
-		*out = take(dir);
-		return 0;
+		if (!dir || access(dir, F_OK) < 0)
+			return n - 1;
 	}
+}
+
+int hs_last_name(const char *last_dir, const char *machine, const char *making, char **out)
+{
+	scoped(mem) char *dir = hs_last_folder(last_dir, machine, hs_last_count(last_dir, machine) + 1);
+
+	if (!dir)
+		return -ENOMEM;
+	if (rename(making, dir) < 0)
+		return hs_fail(-errno, "cannot rename %s to %s:", making, dir);
+	*out = take(dir);
+	return 0;
 }
 
 /* ---- a machine's memory ---- */

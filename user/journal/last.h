@@ -22,6 +22,8 @@ int hs_last_save_region(const char *last_dir, const char *machine, const struct 
 
 /* The folder of a machine's crash number n (1, 2, ...), malloc'd; NULL without memory. */
 char *hs_last_folder(const char *last_dir, const char *machine, unsigned n);
+/* How many crashes of the machine are saved. */
+unsigned hs_last_count(const char *last_dir, const char *machine);
 /* Gives the folder `making`, in the same file system, the name of the machine's next crash. Message on failure. */
 int hs_last_name(const char *last_dir, const char *machine, const char *making, char **out);
 

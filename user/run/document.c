@@ -8,6 +8,7 @@
 
 #include "base/io.h"
 #include "guest/document.h"
+#include "journal/last.h"
 #include "timeline/clock_json.h"
 #include "trace/ctf_reader.h"
 
@@ -154,7 +155,7 @@ void hs_document_set_outcome(json_object *document, const char *outcome, const c
 
 /* ---- parts ---- */
 
-static void add_machine_state(json_object *machines, const struct hs_machine *machine)
+static void add_machine_state(json_object *machines, const struct hs_machine *machine, const char *last_dir)
 {
 	json_object *object = hs_json_append_object(machines);
 	uint64_t started = machine->state_ns[HS_STATE_STARTED], ready = machine->state_ns[HS_STATE_READY];
@@ -167,6 +168,7 @@ static void add_machine_state(json_object *machines, const struct hs_machine *ma
 	if (ready)
 		hs_json_add_double(object, "boot_seconds",
 				   started && ready > started ? (double)(ready - started) / 1e9 : 0, 3);
+	hs_json_add_u64(object, "crashes", hs_last_count(last_dir, machine->name));
 }
 
 void hs_document_add_lab(json_object *document, const struct hs_lab *lab)
@@ -183,7 +185,7 @@ void hs_document_add_lab(json_object *document, const struct hs_lab *lab)
 	hs_json_add_string(document, "accel_client", accel->client_kvm ? "kvm" : "tcg");
 	hs_json_add_string(document, "accel_reason", accel->reason);
 	for (unsigned i = 0; i < hs_lab_machines(lab); i++)
-		add_machine_state(machines, hs_lab_machine(lab, i));
+		add_machine_state(machines, hs_lab_machine(lab, i), hs_lab_config(lab)->crash_dir);
 }
 
 void hs_document_add_results(json_object *document, const char *test, unsigned seconds,
