@@ -18,6 +18,9 @@ echo "== parser of QEMU's IOMMU log (aim: 300 MB/s on one core)"
 echo "== hsbpf trace-gen, text to trace (aim: 300 MB/s on one core; hypersio-perf --build: 10 MB/s)"
 "$B/tests/bench/bench_trace_gen"
 
+echo "== hsbpf log: records of two kernels merged and written (aim: 200 k records/s on one core)"
+"$B/tests/bench/bench_log"
+
 echo "== hsbpf report on a synthetic trace (aim: 1 M records/s)"
 "$B/tests/bench/bench_report"
 
