@@ -488,7 +488,7 @@ static void test_next_uses_are_those_that_a_search_finds(void **state)
 	scoped(hs_dmatrace) struct hs_dmatrace *trace = make_trace(state, &load);
 	scoped(mem) uint32_t *next = NULL;
 
-	assert_int_equal(hs_sim_next_make(trace, &next), 0);
+	assert_int_equal(hs_sim_next_make(trace, true, &next), 0);
 	for (uint32_t i = 0; i < trace->header->record_nr; i++) {
 		const struct hs_dmatrace_record *one = &trace->records[i], *other;
 		uint32_t at = i + 1;

@@ -297,7 +297,7 @@ static int open_run(struct hs_sim *sim)
 	memset(sim->rank, 0xff, ((size_t)tenant_nr + 1) * sizeof(*sim->rank));
 	link_open(sim);
 	if (sim->config.dtlb.policy == HS_SIM_OPTIMUM && sim->config.dtlb.entries)
-		err = hs_sim_next_make(sim->trace, &sim->next_use);
+		err = hs_sim_next_make(sim->trace, true, &sim->next_use);
 	if (err)
 		return err;
 	err = open_caches(sim);

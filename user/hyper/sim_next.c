@@ -45,7 +45,7 @@ static int grow(struct seen_map *map)
 	return 0;
 }
 
-static int fill(const struct hs_dmatrace *trace, struct seen_map *map, uint32_t *next)
+static int fill(const struct hs_dmatrace *trace, bool by_size, struct seen_map *map, uint32_t *next)
 {
 	for (uint64_t i = trace->header->record_nr; i-- > 0;) {
 		const struct hs_dmatrace_record *record = &trace->records[i];
@@ -57,7 +57,7 @@ static int fill(const struct hs_dmatrace *trace, struct seen_map *map, uint32_t 
 			continue;
 		if (2 * map->count >= map->mask && grow(map))
 			return -ENOMEM;
-		page = hs_dmatrace_iova(record) >> shift << shift | (hs_dmatrace_size_class(record) + 1);
+		page = hs_dmatrace_iova(record) >> shift << shift | (by_size ? hs_dmatrace_size_class(record) + 1 : 1);
 		place = find(map, page, hs_dmatrace_tenant(record));
 		next[i] = place->page ? place->record : HS_SIM_NEVER;
 		map->count += !place->page;
@@ -66,7 +66,7 @@ static int fill(const struct hs_dmatrace *trace, struct seen_map *map, uint32_t 
 	return 0;
 }
 
-int hs_sim_next_make(const struct hs_dmatrace *trace, uint32_t **next)
+int hs_sim_next_make(const struct hs_dmatrace *trace, bool by_size, uint32_t **next)
 {
 	struct seen_map map = { .mask = (1 << 15) - 1 };
 	uint64_t records = trace->header->record_nr;
@@ -78,7 +78,7 @@ int hs_sim_next_make(const struct hs_dmatrace *trace, uint32_t **next)
 	made = malloc(records * sizeof(*made) + 1);
 	err = made ? grow(&map) : -ENOMEM;
 	if (!err)
-		err = fill(trace, &map, made);
+		err = fill(trace, by_size, &map, made);
 	free(map.places);
 	if (err)
 		return hs_fail(err, "no memory for what the policy optimum knows of %llu records",

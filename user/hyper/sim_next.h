@@ -9,8 +9,9 @@
 
 /*
  * *next is malloc'd, one for each record: the index of the next record with the same page of the same tenant, or
- * HS_SIM_NEVER. An invalidation in between does not count. 0, -ENOMEM, or -E2BIG from 2^32 - 1 records on; message.
+ * HS_SIM_NEVER. An invalidation in between does not count. by_size: pages of several
+ * sizes at one address are not the same. 0, -ENOMEM, or -E2BIG from 2^32 - 1 records on; message.
  */
-int hs_sim_next_make(const struct hs_dmatrace *trace, uint32_t **next);
+int hs_sim_next_make(const struct hs_dmatrace *trace, bool by_size, uint32_t **next);
 
 #endif
