@@ -21,7 +21,10 @@ struct tenants_load {
 	bool random;		   /* which tenant comes; else one after another */
 	uint64_t seed;
 	uint32_t data_pages, run; /* pages of data, packets in each before the next; 0: 32, 64 */
-	uint32_t small_every;	  /* each so many packets use a 4 KiB page as well, and a 1 GiB one; 0: none */
+	uint32_t small_every;	  /* each so many packets of a tenant use a 4 KiB page as well; 0: none do */
+	uint32_t giant_every;	  /* or a 1 GiB page, elsewhere in it each time */
+	bool single;		  /* packets are their data's translation alone */
+	uint32_t sids;		  /* so many: the following tenants have them again; 0: each its own */
 	uint32_t unmap_every;	  /* after so many packets of a tenant its page of data is invalidated; 0: never */
 	uint32_t rotate;	  /* added to each tenant's number, modulo tenants */
 };
@@ -51,11 +54,16 @@ static inline void tenants_put_packet(struct hs_dmatrace_writer *writer, const s
 	uint64_t ring = 0x3000000000ull + number % 256 * 16, page = number / length % pages;
 	uint64_t data = 0xbc000000ull + page * 0x200000 + number % length * 0x800;
 
-	tenants_put(writer, tenant, ring, 0, true, false);
-	if (load->small_every && number % load->small_every == 0) {
-		tenants_put(writer, tenant, 0x200000ull * (number % 70) + number % 7 * 0x1000, 0, false, true);
-		tenants_put(writer, tenant, 0x40000000ull * (64 + number % 9) + number * 0x5000ull, 2, false, true);
+	if (load->single) {
+		tenants_put(writer, tenant, data, 1, true, true);
+		return;
 	}
+	tenants_put(writer, tenant, ring, 0, true, false);
+	if (load->small_every && number % load->small_every == 0)
+		tenants_put(writer, tenant, 0xbc000000ull + 0x200000 * (number % 40) + number % 3 * 0x1000, 0, false,
+			    true);
+	if (load->giant_every && number % load->giant_every == 0)
+		tenants_put(writer, tenant, 0x40000000ull * (64 + number % 9) + number * 0x200000ull, 2, false, true);
 	tenants_put(writer, tenant, data, 1, false, true);
 	tenants_put(writer, tenant, ring + 12, 0, false, true);
 	if (load->unmap_every && (number + 1) % load->unmap_every == 0) {
@@ -90,7 +98,7 @@ static inline int tenants_write(const char *path, const struct tenants_load *loa
 	for (uint32_t i = 0; !err && i < load->tenants; i++)
 		rows[i] = (struct hs_dmatrace_tenant){ .context_high = 0x1 | (uint64_t)(i & 0xffff) << 8,
 						       .copy_of = i,
-						       .sid = (uint16_t)(i * 8),
+						       .sid = (uint16_t)((load->sids ? i % load->sids : i) * 8),
 						       .domain = (uint16_t)i,
 						       .epochs = 1,
 						       .levels = 3 };

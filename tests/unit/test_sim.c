@@ -164,8 +164,10 @@ static uint64_t count_pages(const struct hs_dmatrace *trace, unsigned int level)
 
 static void test_endless_caches_miss_what_was_never_seen_and_nothing_else(void **state)
 {
-	const struct tenants_load loads[] = { { .tenants = 20, .packets = 4000, .run = 8 },
-					      { .tenants = 7, .packets = 4000, .random = true, .small_every = 5 } };
+	const struct tenants_load loads[] = {
+		{ .tenants = 20, .packets = 4000, .run = 8 },
+		{ .tenants = 7, .packets = 4000, .random = true, .small_every = 5, .giant_every = 5 }
+	};
 
 	for (size_t i = 0; i < HS_ARRAY_SIZE(loads); i++) {
 		scoped(hs_dmatrace) struct hs_dmatrace *trace = make_trace(state, &loads[i]);
@@ -192,9 +194,11 @@ static void test_the_optimum_is_never_worse_than_any_policy(void **state)
 	static const char *const sizes[] = { "dtlb-size 64 dtlb-ways 8", "dtlb-size 64 dtlb-ways 8 dtlb-partitions 8",
 					     "dtlb-size 16 dtlb-ways 0", "dtlb-size 256 dtlb-ways 16 dtlb-index hash",
 					     "dtlb-size 100 dtlb-ways 0" };
-	const struct tenants_load loads[] = { { .tenants = 24, .packets = 6000, .run = 5 },
-					      { .tenants = 24, .packets = 6000, .random = true, .data_pages = 4 },
-					      { .tenants = 3, .packets = 6000, .run = 3, .small_every = 3 } };
+	const struct tenants_load loads[] = {
+		{ .tenants = 24, .packets = 6000, .run = 5 },
+		{ .tenants = 24, .packets = 6000, .random = true, .data_pages = 4 },
+		{ .tenants = 3, .packets = 6000, .run = 3, .small_every = 3, .giant_every = 3 }
+	};
 
 	for (size_t i = 0; i < HS_ARRAY_SIZE(loads); i++) {
 		scoped(hs_dmatrace) struct hs_dmatrace *trace = make_trace(state, &loads[i]);
@@ -279,7 +283,7 @@ static void test_the_same_seed_gives_the_same_result_and_another_one_does_not(vo
 static void test_parts_of_the_time_are_all_of_it(void **state)
 {
 	const struct tenants_load load = {
-		.tenants = 40, .packets = 5000, .random = true, .small_every = 4, .unmap_every = 7
+		.tenants = 40, .packets = 5000, .random = true, .small_every = 4, .giant_every = 4, .unmap_every = 7
 	};
 	scoped(hs_dmatrace) struct hs_dmatrace *trace = make_trace(state, &load);
 
@@ -483,7 +487,7 @@ static void test_prefetching_of_size_0_is_none_and_of_the_right_size_fills_the_l
 static void test_next_uses_are_those_that_a_search_finds(void **state)
 {
 	const struct tenants_load load = {
-		.tenants = 5, .packets = 400, .random = true, .small_every = 3, .unmap_every = 4
+		.tenants = 5, .packets = 400, .random = true, .small_every = 3, .giant_every = 3, .unmap_every = 4
 	};
 	scoped(hs_dmatrace) struct hs_dmatrace *trace = make_trace(state, &load);
 	scoped(mem) uint32_t *next = NULL;
