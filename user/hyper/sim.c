@@ -365,6 +365,8 @@ int hs_sim_run(const struct hs_dmatrace *trace, const struct hs_sim_config *conf
 			hs_err("no memory for the simulation after %llu translations",
 			       (unsigned long long)made.translations);
 	}
+	if (!err && !made.translations)
+		err = hs_fail(-ENODATA, "the first %u tenants of the trace have no translation", config->tenants);
 	if (!err)
 		conclude(&sim);
 	close_run(&sim);

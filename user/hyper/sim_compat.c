@@ -402,7 +402,8 @@ static const struct hs_dmatrace_record *next_translation(struct compat *sim)
 	while (sim->record < sim->trace->header->record_nr) {
 		const struct hs_dmatrace_record *record = &sim->trace->records[sim->record];
 
-		if (hs_dmatrace_kind(record) == HS_DMATRACE_TRANSLATION)
+		if (hs_dmatrace_kind(record) == HS_DMATRACE_TRANSLATION &&
+		    (!sim->config->tenants || hs_dmatrace_tenant(record) < sim->config->tenants))
 			return record;
 		sim->record++;
 	}
@@ -594,6 +595,8 @@ int hs_sim_compat_run(const struct hs_dmatrace *trace, const struct hs_sim_confi
 	if (!err)
 		err = run(&sim);
 	close_run(&sim);
+	if (!err && !made.translations)
+		return hs_fail(-ENODATA, "the first %u tenants of the trace have no translation", config->tenants);
 	if (err == -EDEADLK)
 		return hs_fail(err,
 			       "hypersio never ends on this trace: a 1 GiB page that its cache of level 2 has is lost");
