@@ -146,6 +146,7 @@ char *hs_point_id(const struct hs_explore_plan *plan, size_t point)
 	if (!text)
 		return NULL;
 	hash = hash_more(hash, text, strlen(text));
+	hash = hash_more(hash, HS_VERSION, sizeof(HS_VERSION)); /* another one may have another model */
 	return hs_format("%016" PRIx64, hash);
 }
 

@@ -18,7 +18,7 @@ void hs_point_inputs_free(struct hs_point_inputs *inputs);
 
 /*
  * Text that is the same for two points exactly if the same would be simulated: trace (by its head and size, not its
- * name) and whole configuration (not its name); malloc'd, NULL without memory or when the values do not go together.
+ * name), whole configuration (not its name) and version of hsbpf; malloc'd, NULL without memory.
  */
 char *hs_point_id(const struct hs_explore_plan *plan, size_t point);
 

@@ -67,8 +67,9 @@ static void begin_progress(struct sweep *sweep)
 		work += hs_point_work(plan, sweep->missing[i]);
 	hs_progress_begin(&sweep->progress, sweep->missing_nr, work);
 	if (taken)
-		hs_info("%zu of %zu points are in %s already, %zu are to be simulated", taken, plan->point_nr,
-			sweep->config->out, sweep->missing_nr);
+		hs_info("%zu of %zu points are in %s already", taken, plan->point_nr, sweep->config->out);
+	if (sweep->missing_nr)
+		hs_info("%zu points are to be simulated, %u at a time", sweep->missing_nr, sweep->config->jobs);
 }
 
 /* ---- while it runs ----------------------------------------------------------------------------- */
