@@ -3,6 +3,8 @@
  * From logs to a trace: golden logs of stock and patched QEMU, the orders, the reuse of streams, where a trace is cut,
  * and what is refused. Run in the top directory.
  */
+#include <archive.h>
+#include <archive_entry.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -548,6 +550,53 @@ static void test_a_real_log_packed_or_plain_gives_the_same_records(void **state)
 	assert_refused(fixture, "truncated or damaged");
 }
 
+/* One file, packed by zstd. */
+static void pack(const char *path, const char *text, size_t len)
+{
+	struct archive *writer = archive_write_new();
+	struct archive_entry *entry = archive_entry_new();
+
+	assert_int_equal(archive_write_add_filter_zstd(writer), ARCHIVE_OK);
+	assert_int_equal(archive_write_set_format_raw(writer), ARCHIVE_OK);
+	assert_int_equal(archive_write_open_filename(writer, path), ARCHIVE_OK);
+	archive_entry_set_pathname(entry, "log");
+	archive_entry_set_filetype(entry, AE_IFREG);
+	assert_int_equal(archive_write_header(writer, entry), ARCHIVE_OK);
+	assert_int_equal(archive_write_data(writer, text, len), len);
+	archive_entry_free(entry);
+	assert_int_equal(archive_write_free(writer), ARCHIVE_OK);
+}
+
+static void test_a_log_packed_by_zstd_beside_a_plain_one(void **state)
+{
+	struct fixture *fixture = *state;
+	scoped(hs_dmatrace) struct hs_dmatrace *trace = NULL;
+	scoped(mem) char *path = hs_format("%s_1.txt.zst", fixture->prefix),
+			 *text = make_log((const uint32_t[]){ 2, 1 });
+
+	write_two(fixture, "0.txt", 1, 1);
+	pack(path, text, strlen(text));
+	trace = generate(fixture);
+	ASSERT_PACKETS(trace, P(0, 0), P(1, 0), P(2, 0), P(3, 0), P(2, 1));
+	assert_string_equal(trace->sources[1].name, "log_1.txt.zst");
+	assert_int_equal(trace->sources[1].text_bytes, strlen(text));
+}
+
+static void test_a_run_folder_gives_its_log(void **state)
+{
+	struct fixture *fixture = *state;
+	scoped(hs_dmatrace) struct hs_dmatrace *trace = NULL;
+	scoped(mem) char *folder = hs_format("%s_7", fixture->prefix), *document = hs_format("%s/run.json", folder);
+
+	write_two(fixture, "7.txt", 2, 0);
+	assert_int_equal(mkdir(folder, 0700), 0);
+	assert_int_equal(hs_write_file_atomic(document, "{}", 2), 0);
+	fixture->config.prefix = folder;
+	trace = generate(fixture);
+	ASSERT_PACKETS(trace, P(0, 0), P(0, 1));
+	assert_string_equal(trace->sources[0].name, "log_7.txt");
+}
+
 /* ---- what is refused ----------------------------------------------------------------------------- */
 
 static void test_logs_that_cannot_be_used_are_refused_with_the_reason(void **state)
@@ -600,7 +649,9 @@ static void test_a_log_without_packets_says_what_to_do(void **state)
 
 	write_log(fixture, "0.txt",
 		  PREFIX "vtd_iotlb_page_hit IOTLB page hit sid 0x20 iova 0x1001 slpte 0x3 domain 0x5\n");
-	assert_refused(fixture, "1 translations and no packet");
+	assert_refused(fixture, "1 translations and no packet that an e1000 or e1000e would make of them");
+	fixture->config.packet_translations = 2;
+	assert_refused(fixture, "1 translations and no device with the 2 of a packet");
 }
 
 int main(void)
@@ -621,6 +672,8 @@ int main(void)
 		TEST(test_random_order_is_its_seeds_and_loses_nothing),
 		TEST(test_long_streams_are_whole_wherever_they_begin),
 		TEST(test_a_real_log_packed_or_plain_gives_the_same_records),
+		TEST(test_a_log_packed_by_zstd_beside_a_plain_one),
+		TEST(test_a_run_folder_gives_its_log),
 		TEST(test_logs_that_cannot_be_used_are_refused_with_the_reason),
 		TEST(test_a_truncated_log_is_refused_or_used_without_its_last_line),
 		TEST(test_a_log_without_packets_says_what_to_do),

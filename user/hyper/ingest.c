@@ -572,6 +572,9 @@ static int judge(const struct hs_ingest *ingest)
 			       "%s has its translations as vtd_dmar_translate alone, which says pages, not addresses: "
 			       "packets cannot be found; give --packets fixed=N",
 			       ingest->name);
+	if (!source->packets && ingest->config.packet_translations)
+		return hs_fail(-EINVAL, "%s has %" PRIu64 " translations and no device with the %u of a packet",
+			       ingest->name, source->translations, ingest->config.packet_translations);
 	if (!source->packets)
 		return hs_fail(-EINVAL,
 			       "%s has %" PRIu64 " translations and no packet that an e1000 or e1000e would make of "
