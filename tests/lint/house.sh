@@ -36,6 +36,8 @@ rule "user/qemulog, trace, timeline and ftrace do not know the lab" \
 	"$(for room in qemulog trace timeline capture ftrace; do uses user/$room "base/|trace_events/|$room/|trace/|timeline/|bpf/"; done)"
 rule "user/correlate uses what reads runs, not what records them" \
 	"$(uses user/correlate 'base/|trace_events/|correlate/|trace/|timeline/|qemulog/|analysis/|orchestrate/topology')"
+rule "user/hyper knows logs, DMA and the names of runs, not what records them" \
+	"$(uses user/hyper "base/|hyper/|qemulog/|correlate/dma.h|run/rundir.h|migtools/random.h")"
 rule "user/guest knows the guest's end by its protocol alone, and not the lab" \
 	"$(uses user/guest "base/|trace_events/|trace/|timeline/|ftrace/|agent/wire.h")"
 rule "user/explore uses the model and user/base" "$(uses user/explore 'base/|explore/|hyper/')"

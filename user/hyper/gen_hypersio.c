@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Writes hypersio's files. Its translations know when their page is used next, so they are made from the last to the
- * first. Called by `hsbpf trace-gen --format hypersio`. One thread.
+ * Writes hypersio's files. Its translations know when their page is used next, as the model's optimum policy does.
+ * Called by `hsbpf trace-gen --format hypersio`. One thread.
  */
 #include "hyper/gen_hypersio.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/types.h>
 
 #include "base/io.h"
 #include "base/log.h"
-#include "migtools/random.h"
+#include "hyper/sim_cache.h"
+#include "hyper/sim_next.h"
 
 #define BLOCK_RECORDS 16384
 #define TRANSLATE_EVENT 1
@@ -38,88 +38,49 @@ struct table_entry {
 _Static_assert(sizeof(struct translation) == 48 && sizeof(struct context) == 20 && sizeof(struct table_entry) == 42,
 	       "hypersio's records");
 
-/* ---- when a page is used next -------------------------------------------------------------------- */
+/* ---- translations -------------------------------------------------------------------------------- */
 
-struct use {
-	uint64_t page; /* iova without its offset, and the size class */
-	uint64_t at;   /* NEVER: the slot is free */
-	uint32_t tenant;
+/* The records that are invalidations: hypersio's files do not have them, and count without them. */
+struct gaps {
+	uint64_t *at; /* ascending */
+	uint64_t nr;
 };
 
-struct uses {
-	struct use *slots;
-	uint64_t slot_nr, nr; /* slots: a power of two, at most half full */
-};
-
-static void uses_scoped(struct uses *uses)
+static void gaps_scoped(struct gaps *gaps)
 {
-	free(uses->slots);
+	free(gaps->at);
 }
 
-static struct use *find_use(const struct uses *uses, uint64_t page, uint32_t tenant)
+static int find_gaps(const struct hs_dmatrace *trace, struct gaps *gaps)
 {
-	uint64_t at = hs_page_mix(page ^ (uint64_t)tenant << 40) & (uses->slot_nr - 1);
+	uint64_t nr = trace->header->record_nr - trace->header->translation_nr;
 
-	while (uses->slots[at].at != NEVER && (uses->slots[at].page != page || uses->slots[at].tenant != tenant))
-		at = (at + 1) & (uses->slot_nr - 1);
-	return &uses->slots[at];
-}
-
-static int grow_uses(struct uses *uses)
-{
-	struct uses grown = { .slot_nr = uses->slot_nr ? 2 * uses->slot_nr : 4096, .nr = uses->nr };
-
-	grown.slots = malloc(grown.slot_nr * sizeof(*grown.slots));
-	if (!grown.slots)
+	gaps->at = malloc((nr ? nr : 1) * sizeof(*gaps->at));
+	if (!gaps->at)
 		return -ENOMEM;
-	for (uint64_t i = 0; i < grown.slot_nr; i++)
-		grown.slots[i].at = NEVER;
-	for (uint64_t i = 0; i < uses->slot_nr; i++)
-		if (uses->slots[i].at != NEVER)
-			*find_use(&grown, uses->slots[i].page, uses->slots[i].tenant) = uses->slots[i];
-	free(uses->slots);
-	*uses = grown;
+	for (uint64_t i = 0; nr && i < trace->header->record_nr; i++)
+		if (hs_dmatrace_kind(&trace->records[i]) != HS_DMATRACE_TRANSLATION)
+			gaps->at[gaps->nr++] = i;
 	return 0;
 }
 
-/* The page is used at `at`, before all that were told up to now: when it is used next, or NEVER. */
-static int tell_use(struct uses *uses, const struct hs_dmatrace_record *record, uint64_t at, uint64_t *next)
+/* Of all translations, the number of the one that is record `record`. */
+static uint64_t translation_number(const struct gaps *gaps, uint64_t record)
 {
-	uint64_t page = hs_dmatrace_iova(record) >> hs_dmatrace_page_shift(record) << hs_dmatrace_page_shift(record) |
-			hs_dmatrace_size_class(record);
-	uint32_t tenant = hs_dmatrace_tenant(record);
-	struct use *use;
+	uint64_t low = 0, high = gaps->nr;
 
-	if (2 * uses->nr == uses->slot_nr && grow_uses(uses))
-		return -ENOMEM;
-	use = find_use(uses, page, tenant);
-	uses->nr += use->at == NEVER;
-	*next = use->at;
-	*use = (struct use){ .page = page, .at = at, .tenant = tenant };
-	return 0;
-}
+	while (low < high) {
+		uint64_t middle = low + (high - low) / 2;
 
-/* ---- files --------------------------------------------------------------------------------------- */
-
-static int write_at(int fd, const void *bytes, size_t len, uint64_t at)
-{
-	const char *from = bytes;
-
-	while (len) {
-		ssize_t done = pwrite(fd, from, len, (off_t)at);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0)
-			return -errno;
-		from += done;
-		at += (uint64_t)done;
-		len -= (size_t)done;
+		if (gaps->at[middle] < record)
+			low = middle + 1;
+		else
+			high = middle;
 	}
-	return 0;
+	return record - low;
 }
 
-static void fill_translation(struct translation *to, const struct hs_dmatrace_record *record)
+static void fill_translation(struct translation *to, const struct hs_dmatrace_record *record, uint64_t next_access)
 {
 	*to = (struct translation){
 		.type = TRANSLATE_EVENT,
@@ -129,32 +90,34 @@ static void fill_translation(struct translation *to, const struct hs_dmatrace_re
 		.mask = ~((1ULL << hs_dmatrace_page_shift(record)) - 1),
 		.level = hs_dmatrace_size_class(record) + 1,
 		.slpte = hs_dmatrace_slpte(record),
+		.next_access = next_access,
 	};
 }
 
 static int write_translations(const struct hs_dmatrace *trace, int fd)
 {
 	scoped(mem) struct translation *block = malloc(BLOCK_RECORDS * sizeof(*block));
-	scoped(uses) struct uses uses = { 0 };
-	uint64_t at = trace->header->translation_nr;
-	uint32_t free_nr = BLOCK_RECORDS;
-	int err = block ? 0 : -ENOMEM;
+	scoped(mem) uint32_t *next = NULL;
+	scoped(gaps) struct gaps gaps = { 0 };
+	uint64_t nr = trace->header->record_nr;
+	uint32_t used = 0;
+	int err = block ? find_gaps(trace, &gaps) : -ENOMEM;
 
-	for (uint64_t i = trace->header->record_nr; i-- > 0 && !err;) {
-		const struct hs_dmatrace_record *record = &trace->records[i];
-
-		if (hs_dmatrace_kind(record) != HS_DMATRACE_TRANSLATION)
+	if (!err)
+		err = hs_sim_next_make(trace, false, &next);
+	for (uint64_t i = 0; i < nr && !err; i++) {
+		if (hs_dmatrace_kind(&trace->records[i]) == HS_DMATRACE_TRANSLATION)
+			fill_translation(&block[used++], &trace->records[i],
+					 next[i] == HS_SIM_NEVER ? NEVER : translation_number(&gaps, next[i]));
+		if (used < BLOCK_RECORDS && i + 1 < nr)
 			continue;
-		at--;
-		fill_translation(&block[--free_nr], record);
-		err = tell_use(&uses, record, at, &block[free_nr].next_access);
-		if (err || (free_nr && at))
-			continue;
-		err = write_at(fd, block + free_nr, (BLOCK_RECORDS - free_nr) * sizeof(*block), at * sizeof(*block));
-		free_nr = BLOCK_RECORDS;
+		err = hs_write_all(fd, block, used * sizeof(*block));
+		used = 0;
 	}
 	return err;
 }
+
+/* ---- the others, and the files ------------------------------------------------------------------- */
 
 static int write_contexts(const struct hs_dmatrace *trace, int fd)
 {

@@ -15,7 +15,7 @@
 
 #define HS_GEN_HYPERSIO_TENANTS_MAX 65536 /* did has 16 bits */
 
-/* Memory grows with the pages of all tenants. Message on failure. */
+/* Takes 4 bytes of memory for each record. Message on failure; no file is left then. */
 int hs_gen_hypersio_write(const struct hs_dmatrace *trace, const struct hs_ingest_walks *walks, const char *prefix);
 
 #endif
