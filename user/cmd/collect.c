@@ -180,6 +180,7 @@ static int run(void *config_ptr, int argc, char **argv)
 	if (err)
 		return err;
 	collect.session.test = test;
+	collect.session.log = true;
 	collect.session.seconds = config->test.seconds;
 	collect.session.iperf3_args = config->test.iperf3_args;
 	hs_labs_sweep();

@@ -143,7 +143,7 @@ int hs_session_raise(struct hs_session *session)
 {
 	int err = session->config.lab.dry_run ? 0 : start_collector(session);
 
-	if (!err && !session->config.lab.dry_run)
+	if (!err && session->config.log && !session->config.lab.dry_run)
 		err = hs_lab_log_start(session->lab, session->rundir->journal, &session->journal);
 	return err ? err : hs_lab_raise(session->lab);
 }

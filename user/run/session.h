@@ -22,6 +22,7 @@ struct hs_session_config {
 	unsigned seconds;
 	const char *iperf3_args;
 	bool trace; /* BPF and the IOMMU log */
+	bool log;   /* of all machines; of a lab that stays up `hsbpf log` may have it */
 	const char *guest_events; /* what all machines are recorded for, NULL: by their kind; see lab.guest_trace */
 };
 
