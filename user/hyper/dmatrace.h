@@ -221,7 +221,7 @@ struct hs_dmatrace {
 
 /*
  * Maps a trace. Every offset, length, count, tenant and kind in it was checked when this returns 0: nothing needs to be
- * checked again (reads all of it once, some 5 GB/s). Message on failure: -EINVAL for what is no trace or a damaged one.
+ * checked again (reads all of it once, some 3 GB/s). Message on failure: -EINVAL for what is no trace or a damaged one.
  */
 int hs_dmatrace_open(const char *path, struct hs_dmatrace **out);
 /* The same without the records, which are neither checked nor there (NULL). */
