@@ -8,6 +8,10 @@
 #ifndef HS_ORCHESTRATE_CRASH_H
 #define HS_ORCHESTRATE_CRASH_H
 
+#include <stdbool.h>
+
+#include "labdir.h"
+
 #define HS_CRASH_BYTES 0x100000u
 /* Zones in the order in which they lie there: five dumps, the console's (only where the kernel has
  * CONFIG_PSTORE_CONSOLE), function calls (CONFIG_PSTORE_FTRACE), what programs left (CONFIG_PSTORE_PMSG). A dump is
@@ -24,5 +28,12 @@
  * Message on failure.
  */
 int hs_crash_memory_make(const char *dir, const char *machine);
+
+/* Whether a kernel has left something in one of the memories there. */
+bool hs_crash_is_left(const char *dir);
+
+/* The folder in which a crash was seen last, for who does not know it: a link, which may dangle. */
+#define HS_CRASH_LINK HS_LAB_ROOT "/.last"
+void hs_crash_link_set(const char *dir);
 
 #endif

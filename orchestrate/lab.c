@@ -298,6 +298,8 @@ int hs_lab_open(struct hs_loop *loop, const struct hs_lab_config *config, struct
 		err = hs_lab_check_host(lab->memory.total_bytes, "fewer pairs or --l1-mem, --l2-mem, --client-mem");
 	if (!err && !config->dry_run)
 		err = hs_labdir_open(config->name, &lab->dir);
+	if (!err && lab->dir && config->crash_dir)
+		hs_labdir_note_crash_dir(lab->dir, config->crash_dir);
 	if (!err)
 		err = init_machines(lab);
 	if (!err)

@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,10 +22,12 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/proc.h"
+#include "crash.h"
 #include "net.h"
 
 #define NAME_MAX_LEN 24
 #define END_WAIT_MS 5000
+#define CRASH_DIR "crash" /* a link */
 
 struct hs_labdir {
 	char *name, *path;
@@ -85,11 +88,28 @@ static void end_recorded_all(const char *name)
 		end_recorded(pid, start_time);
 }
 
+/* A crash that nobody has seen: the lab was dead before it could save what its guests' kernels left. */
+static void keep_crash_dir(const char *name)
+{
+	scoped(mem) char *link = hs_format(HS_LAB_ROOT "/%s/" CRASH_DIR, name);
+	char dir[PATH_MAX];
+	ssize_t len = link ? readlink(link, dir, sizeof(dir) - 1) : -1;
+
+	if (len < 0)
+		return;
+	dir[len] = '\0';
+	if (!hs_crash_is_left(dir))
+		return;
+	hs_crash_link_set(dir);
+	hs_info("a guest of the dead lab '%s' had crashed: `hsbpf log last` shows what its kernel left", name);
+}
+
 static void remove_remains(const char *name)
 {
 	scoped(mem) char *path = hs_format(HS_LAB_ROOT "/%s", name);
 
 	end_recorded_all(name);
+	keep_crash_dir(name);
 	hs_net_sweep(name);
 	if (path)
 		hs_remove_tree(path);
@@ -218,6 +238,14 @@ void hs_labdir_free(struct hs_labdir *labdir)
 	free(labdir->name);
 	free(labdir->path);
 	free(labdir);
+}
+
+void hs_labdir_note_crash_dir(struct hs_labdir *labdir, const char *dir)
+{
+	scoped(mem) char *link = hs_format("%s/" CRASH_DIR, labdir->path);
+
+	if (!link || symlink(dir, link) < 0)
+		hs_warn("cannot note %s below %s", dir, labdir->path);
 }
 
 const char *hs_labdir_path(const struct hs_labdir *labdir)

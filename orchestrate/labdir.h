@@ -31,6 +31,9 @@ const char *hs_labdir_path(const struct hs_labdir *labdir);
 /* Writes down a process that must not outlive the lab. */
 void hs_labdir_record(struct hs_labdir *labdir, pid_t pid);
 
+/* Writes down the folder of its crash memories: when it is swept, what they hold is found there (crash.h). */
+void hs_labdir_note_crash_dir(struct hs_labdir *labdir, const char *dir);
+
 /* Waits until the lab of that name has gone, with everything it had. */
 void hs_labdir_wait_gone(const char *name);
 

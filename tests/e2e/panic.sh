@@ -54,5 +54,20 @@ check "... as its schema says" tests/lib/schema.sh "$run_dir/run.json"
 equal "the memories themselves are gone, what they held is kept" "$(ls "$last")" "client-0
 l1
 l2-0"
+
+# A lab that is killed before it can save anything. The client dies when somebody connects to it.
+run "$hsbpf" lab up --l2vm 1 --lab killed -o "$work/killed" --log-prefix log
+equal "another lab is up" "$status" 0
+owner=$("$hsbpf" lab status --json | jq '.labs[0].owner')
+"$hsbpf" lab exec --lab killed client-0 -- sh -c 'sh -c "busybox nc -l -p 7 </dev/null
+	echo words of an orphan >/dev/kmsg; echo c >/proc/sysrq-trigger" >/dev/null 2>&1 </dev/null &'
+check "its client waits" until_true 20 "$hsbpf" lab exec --lab killed client-0 -- grep -qs ':0007 0*:0000 0A' /proc/net/tcp /proc/net/tcp6
+kill -STOP "$owner"
+ip netns exec hsbpf-killed bash -c 'echo >/dev/tcp/172.16.0.21/7'
+check "what its kernel left is readable at once" until_true 20 bash -c '"$1" log last -o "$2" client-0 | grep -q "words of an orphan"' - "$hsbpf" "$work/killed/log_0"
+kill -9 "$owner"
+check "its folder goes with the next command" until_true 20 bash -c '"$1" lab status; [ ! -e /run/hsbpf/killed ]' - "$hsbpf"
+equal "... and log last finds it" "$(log_last | grep -oE '(words of an orphan|not syncing: .*)')" "words of an orphan
+not syncing: sysrq triggered crash"
 equal "nothing is left behind" "$(remains)" "$before"
 plan

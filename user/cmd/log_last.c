@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "cmd.h"
 #include "journal/last.h"
+#include "orchestrate/crash.h"
 #include "orchestrate/ctl.h"
 #include "orchestrate/labdir.h"
 #include "run/lab_last.h"
@@ -88,7 +89,7 @@ static int show_all(const struct last_config *config, const char *machine, struc
 
 	if (!config->dir && !config->lab) {
 		found = show(LOG_DIR "/last", machine, printer);
-		more = found < 0 ? found : show(HS_LAB_LAST_LINK, machine, printer);
+		more = found < 0 ? found : show(HS_CRASH_LINK, machine, printer);
 		return more < 0 ? more : found + more;
 	}
 	dir = config->lab ? dir_of_lab(config->lab) : hs_format("%s/last", config->dir);

@@ -2,12 +2,10 @@
 /* Where orchestrate's files and the journal's decoder meet. */
 #include "lab_last.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/io.h"
-#include "base/log.h"
 #include "journal/last.h"
 #include "orchestrate/crash.h"
 
@@ -18,18 +16,10 @@ const struct hs_ramoops_layout hs_lab_last_layout = {
 	.pmsg_bytes = HS_CRASH_ZONE_BYTES,
 };
 
-/* So that nobody has to know where the run is. */
-static void set_link(const char *last_dir)
-{
-	unlink(HS_LAB_LAST_LINK ".new");
-	if (symlink(last_dir, HS_LAB_LAST_LINK ".new") < 0 || rename(HS_LAB_LAST_LINK ".new", HS_LAB_LAST_LINK) < 0)
-		hs_dbg("cannot set " HS_LAB_LAST_LINK ": %m");
-}
-
 void hs_lab_last_save(const char *last_dir, const char *machine)
 {
 	if (hs_last_save_region(last_dir, machine, &hs_lab_last_layout) > 0)
-		set_link(last_dir);
+		hs_crash_link_set(last_dir);
 }
 
 void hs_lab_last_finish(const char *last_dir, const struct hs_lab *lab)
@@ -43,7 +33,7 @@ void hs_lab_last_finish(const char *last_dir, const struct hs_lab *lab)
 			continue;
 		saved = hs_last_save_region(last_dir, machine, &hs_lab_last_layout);
 		if (saved > 0)
-			set_link(last_dir);
+			hs_crash_link_set(last_dir);
 		if (saved >= 0)
 			unlink(path); /* what could not be saved stays in it */
 	}

@@ -8,13 +8,9 @@
 
 #include "journal/ramoops.h"
 #include "orchestrate/lab.h"
-#include "orchestrate/labdir.h"
 
 /* How a lab guest's crash memory is laid out. */
 extern const struct hs_ramoops_layout hs_lab_last_layout;
-
-/* A link to the folder `last` of the run in which a kernel crashed last; may dangle. */
-#define HS_LAB_LAST_LINK HS_LAB_ROOT "/.last"
 
 /* Saves what the machine's kernel has left, if anything, and empties the memory; nobody may write to it meanwhile. Says
  * what was saved, and what could not be. */
