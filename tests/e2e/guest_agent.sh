@@ -33,14 +33,21 @@ export PATH=/bin
 mount -t devtmpfs d /dev; mount -t proc p /proc; mount -t sysfs s /sys; mount -t tracefs t /sys/kernel/tracing
 mount -t debugfs d /sys/kernel/debug
 for m in /m/*; do insmod $m; done
-mkdir /dev/virtio-ports # as udev makes it, for the kernel's agent
-for p in /sys/class/virtio-ports/*; do ln -s ../${p##*/} /dev/virtio-ports/$(cat $p/name); done
 dmesg -n 1
 agent() { hsbpf-agent >/dev/ttyS0 2>&1 & }
 ring() { echo /sys/kernel/tracing/instances/hsbpf-agent-*; }
 # mark CPU N: N events on that CPU; each echo is a write
 mark() { taskset $((1 << $1)) sh -c "i=0; while [ \$i -lt $2 ]; do echo a-mark; i=\$((i + 1)); done" >$(ring)/trace_marker; }
 ticks() { awk '{print $14 + $15}' /proc/$(pidof hsbpf-agent)/stat; }
+# start_agent NAME: either agent, until it has opened its ports. The kernel's knows them by the names that udev gives them.
+start_agent() {
+	mkdir -p /dev/virtio-ports
+	for p in /sys/class/virtio-ports/*; do ln -sf ../${p##*/} /dev/virtio-ports/$(cat $p/name); done
+	$1 -s 64K >/agent.err 2>&1 &
+	n=0
+	until ls -l /proc/$!/fd 2>/dev/null | grep -q vport || [ $n = 50 ]; do n=$((n + 1)); sleep 0.1; done
+	[ $n -lt 50 ] || cat /agent.err
+}
 agent
 stty -echo </dev/ttyS0
 echo guest-ready

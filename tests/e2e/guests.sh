@@ -81,6 +81,19 @@ equal "after its host side was killed it is recorded again" "$status $(jq -r .tr
 run "$hsbpf" guest attach --lab guests -o "$work/refused" -e nosuch:nosuch -d 1s client-0
 check "an event that the guest's kernel does not have is named" grep -q "nosuch:nosuch" "$work/err" "$work/out"
 
+# ---- FIFOs, as the kernel's trace-agent has them ----
+mkdir "$work/fifos"
+mkfifo "$work"/fifos/{agent-ctl-path,trace-path-cpu0}.{in,out}
+exec 7<>"$work/fifos/agent-ctl-path.in" 8<>"$work/fifos/trace-path-cpu0.out"
+head -c 8192 /dev/urandom >&8
+run "$hsbpf" guest attach --agent kernel --name fifos -d 500ms -o "$work/raw" "$work/fifos"
+equal "guest attach --agent kernel" "$status" 0
+read -rt 10 start <&7
+read -rt 10 stop <&7
+equal "gives the kernel agent's orders" "$start $stop" "1 0"
+equal "and keeps its pages" "$(stat -c %s "$work/raw/trace/fifos/cpu0.raw")" 8192
+exec 7>&- 8>&-
+
 # ---- a VM of our own, which boots again in the middle; its ports are a folder ----
 ports=$work/vm
 mkdir "$ports"

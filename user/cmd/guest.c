@@ -34,7 +34,7 @@ struct guest_config {
 	bool json, fail_on_loss, verbose;
 };
 
-static const char *const agents[] = { "hsbpf", "kernel", NULL };
+static const char *const agents[] = { [HS_GUEST_AGENT_HSBPF] = "hsbpf", [HS_GUEST_AGENT_KERNEL] = "kernel", NULL };
 
 #define LAB_OPTION                                                                                                     \
 	HS_OPT(struct guest_config, lab, "lab", 0, HS_OPT_STR, "NAME", "lab",                                          \

@@ -18,7 +18,6 @@
 struct hs_guests;
 
 enum hs_guest_agent {
-	HS_GUEST_AGENT_AUTO, /* ours; the kernel's if nothing answered for some seconds */
 	HS_GUEST_AGENT_HSBPF,
 	HS_GUEST_AGENT_KERNEL, /* takes `1` and `0`, sends raw pages, tells nothing of itself */
 };
