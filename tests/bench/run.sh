@@ -21,6 +21,9 @@ echo "== hsbpf trace-gen, text to trace (aim: 300 MB/s on one core; hypersio-per
 echo "== hsbpf log: records of two kernels merged and written (aim: 200 k records/s on one core)"
 "$B/tests/bench/bench_log"
 
+echo "== hsbpf iommu-sim, synthetic tenants (aim: 5 M translations a CPU second with 64 tenants, half of that with 4096)"
+"$B/tests/bench/bench_iommu_sim" || echo "   below the aim"
+
 echo "== hsbpf report on a synthetic trace (aim: 1 M records/s)"
 "$B/tests/bench/bench_report"
 

@@ -16,7 +16,7 @@ enum compat { COMPAT_NONE, COMPAT_HYPERSIO };
 static const char *const compats[] = { "none", "hypersio", NULL };
 
 struct sim_options {
-	bool json;
+	bool json, builder_sids;
 	int compat;
 	struct hs_opt_list correct;
 	const char *config, *tenants;
@@ -35,8 +35,11 @@ static const struct hs_opt options[] = {
 	       "unless "
 	       "--config is given",
 	       .choices = compats),
+	HS_OPT(struct sim_options, builder_sids, "builder-sids", 0, HS_OPT_FLAG, NULL, NULL,
+	       "with --compat: number devices as hypersio's own builder of traces does, by sid + 128 * log, where some "
+	       "are the same; trace-gen --format hypersio does not"),
 	HS_OPT(struct sim_options, correct, "correct", 0, HS_OPT_LIST, "FAULT", NULL,
-	       "of that model, put right: walk, giant, prefetch, successor, arrival, sid, page-size, packet, or all; "
+	       "of that model, put right: walk, giant, prefetch, successor, arrival, page-size, packet, or all; "
 	       "several "
 	       "by comma or repetition"),
 #define HS_SIM_PARAMETER(id, name, kind, member, arg, help, ...)                                                       \
@@ -71,30 +74,30 @@ static void print_document(json_object *document)
 
 static int take_fault(void *ctx, const char *word)
 {
-	unsigned int *corrected = ctx;
+	unsigned int *faults = ctx;
 
 	if (!strcmp(word, "all")) {
-		*corrected = (1u << HS_SIM_FAULT_NR) - 1;
+		*faults &= ~HS_SIM_FAULTS_OF_MODEL;
 		return 0;
 	}
-	for (unsigned int i = 0; hs_sim_fault_names[i]; i++)
+	for (unsigned int i = 0; i < HS_SIM_FAULT_SID; i++)
 		if (!strcmp(word, hs_sim_fault_names[i])) {
-			*corrected |= 1u << i;
+			*faults &= ~(1u << i);
 			return 0;
 		}
 	return hs_fail(-EINVAL, "--correct %s: hypersio has no such fault; `hsbpf iommu-sim --help` lists them", word);
 }
 
 static int run_compat(const struct sim_options *given, const struct hs_dmatrace *trace,
-		      const struct hs_sim_config *config, unsigned int corrected)
+		      const struct hs_sim_config *config, unsigned int faults)
 {
 	struct hs_sim_compat_result result;
-	int err = hs_sim_compat_run(trace, config, corrected, &result);
+	int err = hs_sim_compat_run(trace, config, faults, &result);
 
 	if (err)
 		return err;
 	if (given->json)
-		print_document(hs_sim_compat_to_json(&result, config, corrected));
+		print_document(hs_sim_compat_to_json(&result, config, faults));
 	else
 		hs_sim_compat_print(&result, stdout);
 	return 0;
@@ -117,15 +120,17 @@ static int run_model(const struct sim_options *given, const struct hs_dmatrace *
 	return 0;
 }
 
-static int check_options(const struct sim_options *given, unsigned int *corrected)
+static int check_options(const struct sim_options *given, unsigned int *faults)
 {
 	if (given->compat == COMPAT_HYPERSIO && given->tenants)
 		return hs_fail(-EINVAL, "--tenants-csv is not for --compat hypersio");
-	if (given->compat == COMPAT_NONE && given->correct.count)
-		return hs_fail(-EINVAL, "--correct is for --compat hypersio");
+	if (given->compat == COMPAT_NONE && (given->correct.count || given->builder_sids))
+		return hs_fail(-EINVAL, "--correct and --builder-sids are for --compat hypersio");
+	if (given->builder_sids)
+		*faults |= 1u << HS_SIM_FAULT_SID;
 	if (given->json && given->tenants && !strcmp(given->tenants, "-"))
 		return hs_fail(-EINVAL, "--json and --tenants-csv - both are for stdout");
-	return hs_opt_list_each(&given->correct, take_fault, corrected);
+	return hs_opt_list_each(&given->correct, take_fault, faults);
 }
 
 static int run(void *config_ptr, int argc, char **argv)
@@ -134,20 +139,20 @@ static int run(void *config_ptr, int argc, char **argv)
 	const char *base = given->compat == COMPAT_HYPERSIO ? "hypersio" : "base";
 	scoped(hs_dmatrace) struct hs_dmatrace *trace = NULL;
 	struct hs_sim_config config;
-	unsigned int corrected = 0;
+	unsigned int faults = HS_SIM_FAULTS_OF_MODEL;
 	int err;
 
 	if (argc != 1) {
 		hs_err("iommu-sim needs one trace, as hsbpf trace-gen writes it");
 		return HS_EXIT_USAGE;
 	}
-	if (check_options(given, &corrected) ||
+	if (check_options(given, &faults) ||
 	    hs_sim_config_make(&given->words, given->config ? given->config : base, &config))
 		return HS_EXIT_USAGE;
 	err = hs_dmatrace_open(argv[0], &trace);
 	if (err)
 		return err;
-	return given->compat == COMPAT_HYPERSIO ? run_compat(given, trace, &config, corrected)
+	return given->compat == COMPAT_HYPERSIO ? run_compat(given, trace, &config, faults)
 						: run_model(given, trace, &config);
 }
 

@@ -29,8 +29,8 @@
 #define SIDS (1u << 16)
 #define NONE UINT32_MAX
 
-const char *const hs_sim_fault_names[] = { "walk", "giant",	"prefetch", "successor", "arrival",
-					   "sid",  "page-size", "packet",   NULL };
+const char *const hs_sim_fault_names[] = { "walk",	"giant",  "prefetch", "successor", "arrival",
+					   "page-size", "packet", "sid",      NULL };
 
 struct request {
 	uint64_t iova, next_use;
@@ -53,7 +53,7 @@ struct compat {
 	const struct hs_dmatrace *trace;
 	const struct hs_sim_config *config;
 	struct hs_sim_compat_result *result;
-	unsigned int corrected;
+	unsigned int faults;
 	int err;
 	uint64_t now_ns, record, slot, slot_ns;
 	bool ended;
@@ -71,9 +71,9 @@ struct compat {
 	uint8_t *history_nr;
 };
 
-static bool is_right(const struct compat *sim, enum hs_sim_fault fault)
+static bool has_fault(const struct compat *sim, enum hs_sim_fault fault)
 {
-	return sim->corrected >> fault & 1;
+	return sim->faults >> fault & 1;
 }
 
 /* ---- caches ---- */
@@ -167,7 +167,7 @@ static uint64_t device_address(const struct compat *sim, const struct request *r
 	unsigned int shift = 12 + 9u * request->size_class;
 	uint64_t page = request->iova >> shift << shift;
 
-	return is_right(sim, HS_SIM_FAULT_PAGE_SIZE) ? page | request->size_class : page;
+	return has_fault(sim, HS_SIM_FAULT_PAGE_SIZE) ? page : page | request->size_class;
 }
 
 /* ---- requests ---- */
@@ -231,7 +231,7 @@ static void remember(struct compat *sim, const struct request *request)
 static void learn(struct compat *sim, uint32_t sid)
 {
 	if (sim->previous != NONE && sim->previous != sid &&
-	    (sim->successor[sim->previous] == NONE || is_right(sim, HS_SIM_FAULT_SUCCESSOR))) {
+	    (sim->successor[sim->previous] == NONE || !has_fault(sim, HS_SIM_FAULT_SUCCESSOR))) {
 		sim->result->mappings += sim->successor[sim->previous] == NONE;
 		sim->successor[sim->previous] = sid;
 	}
@@ -287,7 +287,7 @@ static void on_context(struct compat *sim, uint32_t number)
 		send(sim, &sim->done_queue, DEVICE_HIT - 1, number);
 	else
 		send(sim, &sim->page_queue, PCIE, number);
-	if (sim->config->prefetch_entries || !is_right(sim, HS_SIM_FAULT_PREFETCH))
+	if (sim->config->prefetch_entries || has_fault(sim, HS_SIM_FAULT_PREFETCH))
 		prefetch(sim, &request);
 }
 
@@ -296,9 +296,9 @@ static void on_leaf(struct compat *sim, uint32_t number, unsigned int level)
 {
 	bool is_giant = sim->requests[number].size_class == 2;
 
-	if (is_giant && level == 2 && !is_right(sim, HS_SIM_FAULT_GIANT))
+	if (is_giant && level == 2 && has_fault(sim, HS_SIM_FAULT_GIANT))
 		return; /* it is lost: nothing is scheduled for it ever again */
-	if (is_giant && !is_right(sim, HS_SIM_FAULT_GIANT))
+	if (is_giant && has_fault(sim, HS_SIM_FAULT_GIANT))
 		send(sim, &sim->done_queue, PAGE_HIT - 1, number);
 	else
 		send(sim, &sim->done_queue, PAGE_HIT + PCIE - 1, number);
@@ -321,7 +321,7 @@ static void on_page(struct compat *sim, uint32_t number)
 		on_leaf(sim, number, 3);
 	else if (in_l3)
 		send(sim, &sim->page_fill_queue, MEMORY * (3 - leaf) - 1, number);
-	else if (is_right(sim, HS_SIM_FAULT_WALK))
+	else if (!has_fault(sim, HS_SIM_FAULT_WALK))
 		send(sim, &sim->page_fill_queue, MEMORY * (3 - leaf + 1) - 1, number);
 	else
 		send(sim, &sim->page_fill_queue, MEMORY * leaf - 1, number);
@@ -381,7 +381,7 @@ static void begin(struct compat *sim, const struct hs_dmatrace_record *record, u
 		.iova = hs_dmatrace_iova(record),
 		.next_use = sim->next_use ? sim->next_use[index] : 0,
 		.did = tenant,
-		.sid = is_right(sim, HS_SIM_FAULT_SID) ? tenant : (from->sid + from->source * SID_STEP) % SIDS,
+		.sid = has_fault(sim, HS_SIM_FAULT_SID) ? (from->sid + from->source * SID_STEP) % SIDS : tenant,
 		.size_class = (uint8_t)hs_dmatrace_size_class(record),
 	};
 	uint32_t number = request_take(sim, &wanted);
@@ -412,7 +412,7 @@ static const struct hs_dmatrace_record *next_translation(struct compat *sim)
 
 static void arrive(struct compat *sim)
 {
-	bool by_log = is_right(sim, HS_SIM_FAULT_PACKET);
+	bool by_log = !has_fault(sim, HS_SIM_FAULT_PACKET);
 
 	for (unsigned int i = 0; !sim->err && (by_log || i < PACKET_TRANSLATIONS); i++) {
 		const struct hs_dmatrace_record *record = next_translation(sim);
@@ -435,7 +435,7 @@ static void next_slot(struct compat *sim)
 	uint64_t gbps = sim->config->link_bps / 1000000000u;
 
 	sim->slot++;
-	if (is_right(sim, HS_SIM_FAULT_ARRIVAL))
+	if (!has_fault(sim, HS_SIM_FAULT_ARRIVAL))
 		sim->slot_ns = (sim->slot * PACKET_BYTES * 8 + gbps - 1) / gbps;
 	else
 		sim->slot_ns += PACKET_BYTES * 8 / gbps;
@@ -515,7 +515,7 @@ static int check(const struct hs_dmatrace *trace, const struct hs_sim_config *co
 
 static int open_prefetcher(struct compat *sim)
 {
-	uint32_t sids = is_right(sim, HS_SIM_FAULT_SID) ? sim->trace->header->tenant_nr : SIDS;
+	uint32_t sids = has_fault(sim, HS_SIM_FAULT_SID) ? SIDS : sim->trace->header->tenant_nr;
 	uint32_t known = sim->trace->header->tenant_nr < SIDS ? sim->trace->header->tenant_nr : sids;
 
 	sim->successor = malloc(((size_t)sids + 1) * sizeof(*sim->successor));
@@ -546,7 +546,7 @@ static int open_run(struct compat *sim)
 	sim->free_request = NONE;
 	hs_sim_rand_open(&sim->rand);
 	if (config->dtlb.policy == HS_SIM_OPTIMUM)
-		err = hs_sim_next_make(sim->trace, is_right(sim, HS_SIM_FAULT_PAGE_SIZE), &sim->next_use);
+		err = hs_sim_next_make(sim->trace, !has_fault(sim, HS_SIM_FAULT_PAGE_SIZE), &sim->next_use);
 	if (!err)
 		err = cache_open(&sim->context, &context, HS_SIM_LFU, 0, &result->context);
 	if (!err)
@@ -580,11 +580,11 @@ static void close_run(struct compat *sim)
 	free(sim->history_nr);
 }
 
-int hs_sim_compat_run(const struct hs_dmatrace *trace, const struct hs_sim_config *config, unsigned int corrected,
+int hs_sim_compat_run(const struct hs_dmatrace *trace, const struct hs_sim_config *config, unsigned int faults,
 		      struct hs_sim_compat_result *result)
 {
 	struct hs_sim_compat_result made = { 0 };
-	struct compat sim = { .trace = trace, .config = config, .corrected = corrected, .result = &made };
+	struct compat sim = { .trace = trace, .config = config, .faults = faults, .result = &made };
 	int err = hs_sim_config_check(config);
 
 	if (!err)
@@ -603,7 +603,7 @@ int hs_sim_compat_run(const struct hs_dmatrace *trace, const struct hs_sim_confi
 	if (err)
 		return hs_fail(err, "the simulation of hypersio stopped:");
 	/* Three translations are a packet; corrected, a packet is one. */
-	if (!(corrected >> HS_SIM_FAULT_PACKET & 1))
+	if (faults >> HS_SIM_FAULT_PACKET & 1)
 		made.packets = made.translations / PACKET_TRANSLATIONS;
 	made.mbps = (uint64_t)((double)made.packets * PACKET_BYTES * 8 * 1000) / made.elapsed_ns;
 	*result = made;
@@ -648,16 +648,16 @@ static void add_cache(json_object *object, const char *key, const struct hs_sim_
 }
 
 json_object *hs_sim_compat_to_json(const struct hs_sim_compat_result *result, const struct hs_sim_config *config,
-				   unsigned int corrected)
+				   unsigned int faults)
 {
 	json_object *document = json_object_new_object(), *json;
 
 	hs_json_add_string(document, "schema", "hsbpf.iommu-sim.hypersio/1");
 	hs_json_add_string(document, "version", HS_VERSION);
 	hs_sim_config_to_json(config, document, "config");
-	json = hs_json_add_array(document, "corrected");
+	json = hs_json_add_array(document, "faults");
 	for (unsigned int i = 0; i < HS_SIM_FAULT_NR; i++)
-		if (corrected >> i & 1)
+		if (faults >> i & 1)
 			json_object_array_add(json, json_object_new_string(hs_sim_fault_names[i]));
 	hs_json_add_u64(document, "mbps", result->mbps);
 	hs_json_add_u64(document, "elapsed_ns", result->elapsed_ns);
