@@ -169,6 +169,39 @@ static void test_the_patched_form_of_the_same_events_gives_the_same_trace(void *
 	assert_golden_ignored(trace, 42, 12);
 }
 
+/* The golden log with the prefixes that came with QEMU 10.2 and after it. */
+static void assert_golden_with_prefix(struct fixture *fixture, const char *prefix)
+{
+	scoped(hs_dmatrace) struct hs_dmatrace *trace = NULL;
+	scoped(mem) char *text = NULL, *renamed = NULL;
+	size_t len;
+	char *to;
+
+	assert_int_equal(hs_read_file(STOCK "_0.txt", 1 << 20, &text, &len), 0);
+	to = renamed = malloc(3 * len);
+	for (char *line = text; *line; line = strchr(line, '\n') + 1) {
+		char *event = strchr(line, ':') + 1;
+		char *next = strchr(line, '\n') + 1, *from = *line == '1' ? event : line;
+
+		to = stpcpy(to, *line == '1' ? prefix : "");
+		to = mempcpy(to, from, (size_t)(next - from));
+	}
+	*to = '\0';
+	write_log(fixture, "0.txt", renamed);
+	trace = generate(fixture);
+	assert_golden(trace);
+	assert_golden_ignored(trace, 31, 1);
+}
+
+static void test_the_prefixes_of_newer_qemus_change_nothing(void **state)
+{
+	assert_golden_with_prefix(*state, "");
+	assert_golden_with_prefix(*state, "2026-01-08T17:03:24.123456Z ");
+	assert_golden_with_prefix(*state, "2026-01-08T17:03:24Z ");
+	assert_golden_with_prefix(*state, "2026-01-08T17:03:24.123456Z qemu-system-x86_64: (1144713:CPU 0/KVM): ");
+	assert_golden_with_prefix(*state, "qemu-system-x86_64: (1144713:main): ");
+}
+
 /* A page's size comes from vtd_dmar_translate where it is there: nothing else could tell these two. */
 static void test_translate_lines_tell_the_page_size(void **state)
 {
@@ -660,6 +693,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_the_golden_log_of_stock_qemu),
 		TEST(test_the_patched_form_of_the_same_events_gives_the_same_trace),
+		TEST(test_the_prefixes_of_newer_qemus_change_nothing),
 		TEST(test_translate_lines_tell_the_page_size),
 		TEST(test_translate_lines_alone_are_translations),
 		TEST(test_hypersios_files_have_its_records),
