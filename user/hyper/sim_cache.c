@@ -36,7 +36,7 @@ static uint64_t next_random(uint64_t *state)
 
 static uint32_t hash(uint64_t page, uint32_t tenant)
 {
-	return (uint32_t)mix(page * 0x9e3779b97f4a7c15ull + tenant);
+	return (uint32_t)(((page ^ tenant * 0xd6e8feb86659fd93ull) * 0x9e3779b97f4a7c15ull) >> 32);
 }
 
 /* ---- lists: nodes of a set are its heads, then its ways; the last head is that of the free ways ---- */

@@ -31,7 +31,8 @@ struct hs_sim_request {
 	uint8_t size_class, levels;
 	bool is_prefetch, is_done;
 	uint8_t context_reads, walk_reads;
-	bool asked_iommu, hit_prefetch;
+	bool asked_iommu, knew_context;
+	uint8_t found; /* the lowest level whose entry the IOMMU had; 0: none */
 	uint32_t next_free;
 };
 

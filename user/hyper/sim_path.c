@@ -201,6 +201,8 @@ static void on_arrived(struct hs_sim *sim, uint32_t number)
 	if (config->context.entries)
 		count(&sim->result->context, request->is_prefetch, knows);
 	request->epoch = sim->epoch[request->rank];
+	request->knew_context = knows;
+	request->found = (uint8_t)found;
 	request->context_reads = (uint8_t)(knows ? 0 : config->context_reads);
 	request->walk_reads = (uint8_t)reads_left(request->levels, leaf_level(request), found, config->nested_levels);
 	reads = request->context_reads + request->walk_reads;
@@ -213,13 +215,16 @@ static void on_arrived(struct hs_sim *sim, uint32_t number)
 	     number);
 }
 
+/* What was read is kept: the context entry, and the entries of the levels below the one that was found. */
 static void on_walked(struct hs_sim *sim, uint32_t number)
 {
 	const struct hs_sim_request *request = &sim->requests[number];
+	unsigned int top = request->found ? request->found - 1u : top_cached(request);
 
 	if (request->epoch == sim->epoch[request->rank]) {
-		keep(sim, &sim->context, context_key(request->rank), 0);
-		for (unsigned int level = leaf_level(request); level <= top_cached(request); level++)
+		if (!request->knew_context)
+			keep(sim, &sim->context, context_key(request->rank), 0);
+		for (unsigned int level = leaf_level(request); level <= top; level++)
 			keep(sim, &sim->page[level - 1], level_key(request, level), 0);
 	}
 	send(sim, HS_SIM_LANE_BACK, sim->config.pcie_ns, number);
