@@ -34,35 +34,35 @@ static uint64_t next_random(uint64_t *state)
 	return mix(*state);
 }
 
-static uint32_t hash(uint64_t page, uint32_t tenant)
+static inline uint32_t hash(uint64_t page, uint32_t tenant)
 {
 	return (uint32_t)(((page ^ tenant * 0xd6e8feb86659fd93ull) * 0x9e3779b97f4a7c15ull) >> 32);
 }
 
 /* ---- lists: nodes of a set are its heads, then its ways; the last head is that of the free ways ---- */
 
-static uint32_t lists_of(const struct hs_sim_cache *cache)
+static inline uint32_t lists_of(const struct hs_sim_cache *cache)
 {
 	return cache->config.policy == HS_SIM_LFU ? LFU_LISTS : 1;
 }
 
-static uint32_t first_way(const struct hs_sim_cache *cache)
+static inline uint32_t first_way(const struct hs_sim_cache *cache)
 {
 	return lists_of(cache) + 1;
 }
 
-static struct hs_sim_link *links_of(const struct hs_sim_cache *cache, uint32_t set)
+static inline struct hs_sim_link *links_of(const struct hs_sim_cache *cache, uint32_t set)
 {
 	return cache->link + (uint64_t)set * cache->stride;
 }
 
-static void list_remove(struct hs_sim_link *links, uint32_t node)
+static inline void list_remove(struct hs_sim_link *links, uint32_t node)
 {
 	links[links[node].before].after = links[node].after;
 	links[links[node].after].before = links[node].before;
 }
 
-static void list_append(struct hs_sim_link *links, uint32_t head, uint32_t node)
+static inline void list_append(struct hs_sim_link *links, uint32_t head, uint32_t node)
 {
 	uint32_t last = links[head].before;
 
@@ -87,7 +87,7 @@ static void list_splice(struct hs_sim_link *links, uint32_t to, uint32_t from)
 
 /* ---- the hash of caches with large sets: linear probing, holes are closed at once ---- */
 
-static uint32_t slot_find(const struct hs_sim_cache *cache, uint64_t page, uint32_t tenant)
+static inline uint32_t slot_find(const struct hs_sim_cache *cache, uint64_t page, uint32_t tenant)
 {
 	uint32_t slot = hash(page, tenant) & cache->slot_mask;
 
@@ -217,7 +217,7 @@ void hs_sim_cache_close(struct hs_sim_cache *cache)
 
 /* ---- use ---- */
 
-static uint32_t set_of(const struct hs_sim_cache *cache, const struct hs_sim_key *key)
+static inline uint32_t set_of(const struct hs_sim_cache *cache, const struct hs_sim_key *key)
 {
 	uint64_t index = key->region;
 	uint32_t partition = 0;
@@ -237,12 +237,12 @@ static uint32_t set_of(const struct hs_sim_cache *cache, const struct hs_sim_key
 	return partition * cache->partition_sets + (uint32_t)index;
 }
 
-static uint8_t mark_of(uint64_t page, uint32_t tenant)
+static inline uint8_t mark_of(uint64_t page, uint32_t tenant)
 {
 	return (uint8_t)((page * 0x9e3779b97f4a7c15ull ^ tenant * 0xd6e8feb86659fd93ull) >> 56);
 }
 
-static void set_mark(struct hs_sim_cache *cache, uint32_t set, uint32_t i, const struct hs_sim_key *key)
+static inline void set_mark(struct hs_sim_cache *cache, uint32_t set, uint32_t i, const struct hs_sim_key *key)
 {
 	uint64_t *word = &cache->marks[(size_t)set * MARK_WORDS + i / 8];
 	unsigned int shift = i % 8 * 8;
@@ -251,7 +251,7 @@ static void set_mark(struct hs_sim_cache *cache, uint32_t set, uint32_t i, const
 }
 
 /* By marks: bytes of the words that equal the key's, then the ways themselves. */
-static uint32_t search(const struct hs_sim_cache *cache, uint32_t set, const struct hs_sim_key *key)
+static inline uint32_t search(const struct hs_sim_cache *cache, uint32_t set, const struct hs_sim_key *key)
 {
 	const struct hs_sim_way *way = cache->way + (uint64_t)set * cache->room;
 	uint64_t wanted = mark_of(key->page, key->tenant) * 0x0101010101010101ull;
@@ -272,7 +272,7 @@ static uint32_t search(const struct hs_sim_cache *cache, uint32_t set, const str
 }
 
 /* Its way in the set, or NONE. */
-static uint32_t find(const struct hs_sim_cache *cache, uint32_t set, const struct hs_sim_key *key)
+static inline uint32_t find(const struct hs_sim_cache *cache, uint32_t set, const struct hs_sim_key *key)
 {
 	uint32_t place;
 
@@ -305,12 +305,14 @@ static void count_use(struct hs_sim_cache *cache, uint32_t set, uint32_t i)
 		age_set(cache, set);
 }
 
-static void touch(struct hs_sim_cache *cache, uint32_t set, uint32_t i, uint32_t next_use)
+static inline void touch(struct hs_sim_cache *cache, uint32_t set, uint32_t i, uint32_t next_use)
 {
 	struct hs_sim_link *links = links_of(cache, set);
 
 	switch (cache->config.policy) {
 	case HS_SIM_LRU:
+		if (!links[first_way(cache) + i].after)
+			break; /* the newest already */
 		list_remove(links, first_way(cache) + i);
 		list_append(links, 0, first_way(cache) + i);
 		break;

@@ -10,13 +10,13 @@
 
 #define REGION_SHIFT 21 /* sets of the device's TLB are chosen by regions of 2 MiB or, for larger pages, by page */
 
-static uint32_t page_shift(unsigned int level)
+static inline uint32_t page_shift(unsigned int level)
 {
 	return 12 + 9 * (level - 1);
 }
 
 /* Size and place: a page of 4 KiB is none of 2 MiB, though both begin at the same address. */
-static struct hs_sim_key device_key(uint32_t rank, uint64_t iova, unsigned int size_class)
+static inline struct hs_sim_key device_key(uint32_t rank, uint64_t iova, unsigned int size_class)
 {
 	unsigned int shift = page_shift(size_class + 1);
 
@@ -27,17 +27,17 @@ static struct hs_sim_key device_key(uint32_t rank, uint64_t iova, unsigned int s
 	};
 }
 
-static struct hs_sim_key request_key(const struct hs_sim_request *request)
+static inline struct hs_sim_key request_key(const struct hs_sim_request *request)
 {
 	return device_key(request->rank, request->iova, request->size_class);
 }
 
-static struct hs_sim_key context_key(uint32_t rank)
+static inline struct hs_sim_key context_key(uint32_t rank)
 {
 	return (struct hs_sim_key){ .region = rank, .tenant = rank };
 }
 
-static struct hs_sim_key level_key(const struct hs_sim_request *request, unsigned int level)
+static inline struct hs_sim_key level_key(const struct hs_sim_request *request, unsigned int level)
 {
 	uint64_t page = request->iova >> page_shift(level);
 
@@ -45,25 +45,25 @@ static struct hs_sim_key level_key(const struct hs_sim_request *request, unsigne
 }
 
 /* Levels are counted from the last: 1 has the 4 KiB leaves. */
-static unsigned int leaf_level(const struct hs_sim_request *request)
+static inline unsigned int leaf_level(const struct hs_sim_request *request)
 {
 	unsigned int leaf = request->size_class + 1u;
 
 	return leaf < request->levels ? leaf : request->levels;
 }
 
-static unsigned int top_cached(const struct hs_sim_request *request)
+static inline unsigned int top_cached(const struct hs_sim_request *request)
 {
 	return request->levels < HS_SIM_LEVELS ? request->levels : HS_SIM_LEVELS;
 }
 
-static void send(struct hs_sim *sim, unsigned int lane, uint64_t after_ns, uint32_t number)
+static inline void send(struct hs_sim *sim, unsigned int lane, uint64_t after_ns, uint32_t number)
 {
 	if (hs_sim_lanes_add(&sim->lanes, lane, sim->now_ps + after_ns * PS_PER_NS, number))
 		sim->err = -ENOMEM;
 }
 
-static void keep(struct hs_sim *sim, struct hs_sim_cache *cache, struct hs_sim_key key, uint32_t next_use)
+static inline void keep(struct hs_sim *sim, struct hs_sim_cache *cache, struct hs_sim_key key, uint32_t next_use)
 {
 	if (hs_sim_cache_fill(cache, &key, next_use))
 		sim->err = -ENOMEM;
@@ -148,7 +148,7 @@ void hs_sim_path_begin(struct hs_sim *sim, uint32_t number)
 
 /* ---- in the IOMMU ---- */
 
-static void count(struct hs_sim_structure *structure, bool is_prefetch, bool is_hit)
+static inline void count(struct hs_sim_structure *structure, bool is_prefetch, bool is_hit)
 {
 	if (is_prefetch) {
 		structure->prefetch_hits += is_hit;
