@@ -80,6 +80,7 @@ equal "collect" "$status" 0
 own=$(echo "$work"/run/*/log/hsbpf.log)
 equal "a run has every machine's log from its boot on" \
 	"$(for m in $machines; do grep -cE " $m notice kernel 0[^:]*: Linux version" "$own"; done | tr '\n' ' ')" "1 1 1 "
+check "the host's newest record has a bound below a second" grep -qE '^[^ ]+ \+-[0-9]+(ns|us|ms) ' <(grep -E " host [a-z]+ kernel" "$own" | tail -1)
 equal "and nothing is missing" "$(grep -c 'logs missing here' "$own") $(jq .log.missing "$work"/run/*/run.json)" "0 0"
 equal "nothing is left behind" "$(remains)" "$before"
 plan

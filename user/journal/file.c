@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * A file that somebody else appends to (a serial console, QEMU's stderr), line by line. The kernel tells when it
- * grows; a line without an end, such as the last of a panic, is taken after a second. Files tell no times: a line's is
- * when it was read, and its bound how long nobody had looked, a second at most.
+ * grows (where it has no more inotify instances it is looked at once a second); a line without an end, such as the last
+ * of a panic, is taken after a second. Files tell no times: a line's is when it was read, and its bound how long nobody
+ * had looked, a second at most.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -30,7 +31,8 @@ struct hs_file_log {
 	int fd; /* -1: not there yet */
 	ino_t inode;
 	uint64_t offset, looked_ns;
-	struct hs_watch events, quiet;
+	struct hs_watch events, quiet; /* events: inotify's, or without one a timer */
+	bool is_polled;
 	size_t len;
 	bool is_fragment; /* what is in `line` goes on with what was put */
 	char line[HS_MERGE_TEXT_MAX];
@@ -105,7 +107,7 @@ static void open_file(struct hs_file_log *source)
 		return;
 	}
 	source->inode = status.st_ino;
-	if (source->events.fd >= 0)
+	if (!source->is_polled)
 		inotify_add_watch(source->events.fd, source->path, IN_MODIFY);
 }
 
@@ -171,7 +173,7 @@ static void on_grown(void *ctx, uint32_t events)
 
 	(void)events;
 	/* Events are taken before the look: what comes after it tells of itself. */
-	while (read(source->events.fd, names, sizeof(names)) > 0)
+	while (!source->is_polled && read(source->events.fd, names, sizeof(names)) > 0)
 		;
 	look_for_file(source);
 	go_on(source, read_file(source));
@@ -185,7 +187,10 @@ static int watch_file(struct hs_file_log *source)
 
 	if (!copy)
 		return -ENOMEM;
-	if (fd < 0 || inotify_add_watch(fd, dirname(copy), DIR_EVENTS) < 0)
+	source->is_polled = fd < 0; /* a user may have 128 of them in all */
+	if (source->is_polled)
+		return hs_loop_timer(hs_journal_loop(source->journal), &source->events, QUIET_NS, on_grown, source);
+	if (inotify_add_watch(fd, dirname(copy), DIR_EVENTS) < 0)
 		return hs_fail(-errno, "cannot watch the folder of %s:", source->path);
 	err = hs_loop_add(hs_journal_loop(source->journal), &source->events, fd, EPOLLIN, on_grown, source);
 	if (!err)

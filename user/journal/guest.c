@@ -114,14 +114,11 @@ static void put_records(struct hs_guest_log *source, const void *payload, size_t
 
 static void put_stash(struct hs_guest_log *source)
 {
-	const char *at = source->stash.bytes, *end = at + source->stash.len;
+	uint64_t len;
 
-	while (at < end) {
-		uint64_t len;
-
-		memcpy(&len, at, sizeof(len));
-		put_records(source, at + sizeof(len), len);
-		at += sizeof(len) + (len + 7) / 8 * 8;
+	for (size_t at = 0; at < source->stash.len; at += sizeof(len) + (len + 7) / 8 * 8) {
+		memcpy(&len, source->stash.bytes + at, sizeof(len));
+		put_records(source, source->stash.bytes + at + sizeof(len), len);
 	}
 	source->stash.len = 0;
 }

@@ -23,7 +23,8 @@ struct hs_host_log {
 	struct hs_journal *journal;
 	unsigned stream;
 	struct hs_watch watch;
-	struct hs_sched_clock *clock; /* NULL: perf is forbidden */
+	struct hs_sched_clock *clock; /* the loop's thread's; NULL: perf is forbidden, or not tried yet */
+	bool has_tried_clock;
 	struct hs_sched_sample sample;
 	uint64_t next; /* what is below was written by an earlier process */
 	char bytes[HS_KMSG_BYTES_MAX], text[HS_KMSG_BYTES_MAX];
@@ -31,6 +32,9 @@ struct hs_host_log {
 
 static void sample_clock(struct hs_host_log *source)
 {
+	if (!source->has_tried_clock && hs_sched_clock_open(&source->clock))
+		hs_dbg("perf is not to be had: times of the kernel's log are known within a second only");
+	source->has_tried_clock = true;
 	if (source->sample.after_ns && hs_now_ns() - source->sample.after_ns < SAMPLE_PERIOD_NS)
 		return;
 	if (!source->clock || hs_sched_clock_sample(source->clock, &source->sample))
@@ -126,8 +130,6 @@ int hs_host_log_open(struct hs_journal *journal, struct hs_host_log **out)
 	if (fd < 0)
 		return hs_fail(-errno, "cannot open " KMSG "%s:",
 			       errno == EPERM ? " (kernel.dmesg_restrict leaves it to root)" : "");
-	if (hs_sched_clock_open(&source->clock))
-		hs_dbg("perf is not to be had: times of the kernel's log are known within a second only");
 	err = begin(source, fd);
 	if (!err)
 		err = hs_loop_add(hs_journal_loop(journal), &source->watch, fd, EPOLLIN, on_records, source);

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* A whole journal on a loop: files that grow, levels, orders, and a log that goes on. No root, no /dev/kmsg. */
+#include "cm.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "base/io.h"
+#include "base/log.h"
+#include "journal/control.h"
+#include "journal/journal.h"
+
+static char dir[] = "/tmp/hsbpf-journal.XXXXXX";
+
+#define SECOND_NS 1000000000ull
+
+static struct hs_journal *open_journal(struct hs_loop *loop)
+{
+	scoped(mem) char *path = hs_format("%s/log", dir);
+	struct hs_journal_config config = {
+		.dir = path, .max_bytes = 1 << 20, .max_files = 4, .window_ns = SECOND_NS / 100, .level = 7
+	};
+	struct hs_journal *journal;
+
+	assert_int_equal(hs_journal_open(loop, &config, &journal), 0);
+	return journal;
+}
+
+static void append(const char *name, const char *text)
+{
+	scoped(mem) char *path = hs_format("%s/%s", dir, name);
+	scoped(fd) int fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
+
+	assert_int_equal(hs_write_all(fd, text, strlen(text)), 0);
+}
+
+static bool log_has(void *text)
+{
+	scoped(mem) char *path = hs_format("%s/log/hsbpf.log", dir), *all = NULL;
+
+	return !hs_read_file(path, 1 << 20, &all, NULL) && strstr(all, text);
+}
+
+static bool wait_for(struct hs_loop *loop, char *text)
+{
+	return !hs_loop_until(loop, log_has, text, hs_now_ns() + 20 * SECOND_NS);
+}
+
+static void follow(struct hs_journal *journal, const char *machine, const char *name)
+{
+	scoped(mem) char *path = hs_format("%s/%s", dir, name);
+
+	assert_int_equal(hs_journal_follow_file(journal, machine, HS_JOURNAL_CONSOLE, path), 0);
+}
+
+static void test_files_are_followed_whether_they_are_there_or_not(void **state)
+{
+	scoped(hs_loop) struct hs_loop *loop = NULL;
+	scoped(hs_journal) struct hs_journal *journal = NULL;
+
+	(void)state;
+	assert_int_equal(hs_loop_open(&loop), 0);
+	journal = open_journal(loop);
+	append("a", "before\n");
+	follow(journal, "a", "a");
+	follow(journal, "b", "b");
+	assert_true(wait_for(loop, " a - console -: before\n"));
+	append("b", "came later\n");
+	assert_true(wait_for(loop, " b - console -: came later\n"));
+	append("a", "more\n");
+	assert_true(wait_for(loop, " a - console -: more\n"));
+	append("a", "the last, without an end");
+	hs_journal_finish(journal);
+	assert_true(log_has(" a - console -: the last, without an end\n"));
+}
+
+/* In a user namespace that may have none. */
+static int follow_without_inotify(void)
+{
+	scoped(hs_loop) struct hs_loop *loop = NULL;
+	scoped(hs_journal) struct hs_journal *journal = NULL;
+
+	if (unshare(CLONE_NEWUSER) || hs_write_text("/proc/sys/user/max_inotify_instances", "0") ||
+	    inotify_init1(IN_CLOEXEC) >= 0)
+		return 77;
+	if (hs_loop_open(&loop))
+		return 1;
+	journal = open_journal(loop);
+	follow(journal, "a", "a");
+	append("a", "one\n");
+	if (!wait_for(loop, " a - console -: one\n"))
+		return 2;
+	append("a", "two\n");
+	return wait_for(loop, " a - console -: two\n") ? 0 : 3;
+}
+
+static void test_files_are_followed_where_there_is_no_inotify_left(void **state)
+{
+	int status;
+	pid_t child = fork();
+
+	(void)state;
+	if (!child)
+		_exit(follow_without_inotify());
+	waitpid(child, &status, 0);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
+		print_message("# no user namespace can be made here\n");
+		skip();
+	}
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void test_a_folder_is_no_console(void **state)
+{
+	scoped(hs_loop) struct hs_loop *loop = NULL;
+	scoped(hs_journal) struct hs_journal *journal = NULL;
+	struct hs_journal_counts counts;
+
+	(void)state;
+	assert_int_equal(hs_loop_open(&loop), 0);
+	journal = open_journal(loop);
+	follow(journal, "a", "log");
+	hs_journal_finish(journal);
+	hs_journal_counts(journal, &counts);
+	assert_int_equal(counts.merge.records, 0);
+}
+
+static struct hs_journal_record numbered(uint64_t seq)
+{
+	struct hs_journal_record record = hs_journal_record_new(NULL, HS_JOURNAL_KERNEL);
+
+	record.has_seq = true;
+	record.seq = record.last_seq = seq;
+	record.severity = 6;
+	record.text = "text";
+	record.len = 4;
+	return record;
+}
+
+/* What a process has of a machine's boot, the next one does not write again; what is missing between is told. */
+static void test_a_log_goes_on_with_each_machines_own_number(void **state)
+{
+	uint64_t next;
+
+	(void)state;
+	for (unsigned run = 0; run < 3; run++) {
+		scoped(hs_loop) struct hs_loop *loop = NULL;
+		scoped(hs_journal) struct hs_journal *journal = NULL;
+		struct hs_journal_counts counts;
+		int stream;
+
+		assert_int_equal(hs_loop_open(&loop), 0);
+		journal = open_journal(loop);
+		stream = hs_journal_add_stream(journal, "l1", HS_JOURNAL_KERNEL);
+		assert_int_equal(hs_journal_begin_boot(journal, (unsigned)stream, run < 2 ? "boot-1" : "boot-2", &next),
+				 0);
+		assert_int_equal(next, run == 1 ? 103 : 0);
+		for (uint64_t seq = run ? 110 : 100; seq < (run ? 112u : 103u); seq++) {
+			struct hs_journal_record record = numbered(seq);
+
+			hs_journal_put(journal, (unsigned)stream, &record, false);
+		}
+		hs_journal_finish(journal);
+		hs_journal_counts(journal, &counts);
+		assert_int_equal(counts.merge.missing, run == 1 ? 7 : 0);
+	}
+	assert_true(log_has("logs missing here: 7 records of l1 (seq 103 to 109)\n"));
+}
+
+static void test_orders_change_the_level_of_a_running_log(void **state)
+{
+	scoped(mem) char *path = hs_format("%s/log", dir);
+	scoped(hs_loop) struct hs_loop *loop = NULL;
+	scoped(hs_journal) struct hs_journal *journal = NULL;
+	scoped(hs_journal_control) struct hs_journal_control *control = NULL;
+	struct hs_journal_record record = numbered(1);
+	struct hs_journal_counts counts;
+	int stream, status;
+	pid_t child;
+
+	(void)state;
+	assert_int_equal(hs_loop_open(&loop), 0);
+	journal = open_journal(loop);
+	assert_int_equal(hs_journal_control_open(journal, path, &control), 0);
+	stream = hs_journal_add_stream(journal, "l1", HS_JOURNAL_KERNEL);
+	child = fork();
+	if (!child)
+		_exit(hs_journal_ask_level(path, "l1", 3) == 0 && hs_journal_ask_level(path, "l2", 3) == -ENOENT ? 0
+														 : 1);
+	while (waitpid(child, &status, WNOHANG) == 0)
+		hs_loop_step(loop, 50);
+	assert_int_equal(status, 0);
+	hs_journal_put(journal, (unsigned)stream, &record, false);
+	hs_journal_finish(journal);
+	hs_journal_counts(journal, &counts);
+	assert_int_equal(counts.merge.below, 1);
+	assert_true(log_has("from here on records of l1: err and worse\n"));
+}
+
+static int begin(void **state)
+{
+	(void)state;
+	hs_log_set_level(HS_LOG_ERR);
+	return mkdir(dir, 0700);
+}
+
+static int end(void **state)
+{
+	(void)state;
+	return hs_remove_tree(dir);
+}
+
+#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, begin, end)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		IN_FOLDER(test_files_are_followed_whether_they_are_there_or_not),
+		IN_FOLDER(test_files_are_followed_where_there_is_no_inotify_left),
+		IN_FOLDER(test_a_folder_is_no_console),
+		IN_FOLDER(test_a_log_goes_on_with_each_machines_own_number),
+		IN_FOLDER(test_orders_change_the_level_of_a_running_log),
+	};
+
+	if (!mkdtemp(dir))
+		return 1;
+	rmdir(dir);
+	return RUN_TESTS("journal", tests);
+}
