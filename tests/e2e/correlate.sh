@@ -93,6 +93,15 @@ fails "a packet that is not there" 1 "has no packet 999999999" "$hsbpf" correlat
 fails "no number" 2 "--tenant takes a number below 24, not 'x'" "$hsbpf" correlate --tenant x "$dir"
 fails "no run" 1 "is not a run" "$hsbpf" correlate "$work"
 fails "no argument" 2 "correlate needs one run" "$hsbpf" correlate
+# As a run is whose hsbpf was killed.
+cp "$doc" "$work/run.json"
+jq 'del(.clock, .trace)' "$work/run.json" >"$doc"
+run "$hsbpf" correlate --json "$dir"
+equal "a killed run's packets are followed over the taps" \
+	"$status $(jq -c '[.tenants[].directions[] | any(.hops[]; .from == "client tap" or .to == "client tap")]' "$work/out")" \
+	"0 [true,true,true,true]"
+check "and it is said what is missing" grep -q 'ended before its clock samples were written' "$work/err"
+cp "$work/run.json" "$doc"
 rm -r "$dir/trace/l2-1"
 run "$hsbpf" correlate "$dir"
 check "a machine without a trace is named" grep -q 'l2-1 has no trace in the run' "$work/err"

@@ -106,6 +106,12 @@ static int open_log(struct walk *walk)
 		hs_warn("the run has no IOMMU log %s: packets are not joined to translations", walk->config->log);
 		return 0;
 	}
+	if (!walk->clocks.sample_nr) {
+		hs_warn("the run was ended before its clock samples were written: the times of its IOMMU log are not "
+			"known, "
+			"packets are not joined to translations");
+		return 0;
+	}
 	err = hs_log_source_open(walk->config->log, &walk->clocks, &walk->log);
 	walk->result->has_log = !err;
 	return err;
@@ -240,6 +246,7 @@ static int open_walk(struct walk *walk)
 		return err;
 	hs_ctf_reader_on_loss(walk->host, on_loss, walk);
 	walk->result->begin_ns = hs_ctf_reader_begin_ns(walk->host);
+	walk->result->end_ns = walk->result->begin_ns;
 	add_machine(walk, "host");
 	if (samples && hs_clock_list_from_json(samples, &walk->clocks))
 		return hs_fail(-EBADMSG, "the clock samples in the run's document make no sense");
