@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * One cache of translations: sets of ways with a replacement policy, or one set that grows up to its size. Every
- * operation takes a time that does not depend on the size, but for the victim of the optimum. Knows neither
- * pages nor levels: a key is a number and the tenant that it belongs to. One cache belongs to one run.
+ * One cache of translations: sets of ways with a replacement policy, or one set that grows up to its size. The
+ * time of a use does not depend on the size, but for the victim of the optimum. Knows neither pages nor levels: a key
+ * is a number and the tenant that it belongs to. One cache belongs to one run.
  */
 #ifndef HS_HYPER_SIM_CACHE_H
 #define HS_HYPER_SIM_CACHE_H

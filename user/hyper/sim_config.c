@@ -43,11 +43,6 @@ static const struct hs_opt word_rows[] = {
 	HS_OPT_END,
 };
 
-const char *hs_sim_parameter_name(unsigned int parameter)
-{
-	return rows[parameter].name;
-}
-
 static int set_row(struct hs_sim_config *config, const struct hs_opt *row, const char *value)
 {
 	int err = hs_opt_set(row, config, value);

@@ -53,9 +53,6 @@ enum hs_sim_parameter {
 	HS_SIM_PARAMETER_NR
 };
 
-/* "dtlb-size"; by enum hs_sim_parameter. */
-const char *hs_sim_parameter_name(unsigned int parameter);
-
 /* What somebody said of the parameters, as texts; NULL: nothing. */
 struct hs_sim_words {
 	const char *word[HS_SIM_PARAMETER_NR];

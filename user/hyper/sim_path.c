@@ -76,8 +76,8 @@ static void prefetch_page(struct hs_sim *sim, uint32_t rank, const struct hs_sim
 	struct hs_sim_key key = device_key(rank, page->iova, page->size_class);
 	uint32_t number;
 
-	if (hs_sim_cache_has(&sim->dtlb, &key) || hs_sim_cache_has(&sim->buffer, &key) ||
-	    hs_sim_cache_has(&sim->fetching, &key)) {
+	/* That the TLB has it now says little: its turn to go may come before its turn to be used. */
+	if (hs_sim_cache_has(&sim->buffer, &key) || hs_sim_cache_has(&sim->fetching, &key)) {
 		sim->result->prefetches_spared++;
 		return;
 	}
