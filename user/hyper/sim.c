@@ -255,7 +255,6 @@ static int open_caches(struct hs_sim *sim)
 {
 	const struct hs_sim_config *config = &sim->config;
 	const struct hs_sim_cache_config buffer = { .entries = config->prefetch_entries };
-	const struct hs_sim_cache_config fetching = { .entries = config->prefetch_entries ? HS_SIM_ENTRIES_MAX : 0 };
 	int err = hs_sim_cache_open(&config->dtlb, config->seed, &sim->dtlb);
 
 	if (!err)
@@ -268,8 +267,6 @@ static int open_caches(struct hs_sim *sim)
 	}
 	if (!err)
 		err = hs_sim_cache_open(&buffer, config->seed, &sim->buffer);
-	if (!err)
-		err = hs_sim_cache_open(&fetching, config->seed, &sim->fetching);
 	if (!err && config->prefetch_entries)
 		err = hs_sim_prefetch_open(config->prefetch_distance, config->prefetch_history,
 					   sim->trace->header->tenant_nr, &sim->prefetch);
@@ -312,7 +309,6 @@ static void close_run(struct hs_sim *sim)
 	for (unsigned int i = 0; i < HS_SIM_LEVELS; i++)
 		hs_sim_cache_close(&sim->page[i]);
 	hs_sim_cache_close(&sim->buffer);
-	hs_sim_cache_close(&sim->fetching);
 	hs_sim_prefetch_close(&sim->prefetch);
 	free(sim->requests);
 	free(sim->ring);

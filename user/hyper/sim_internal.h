@@ -56,7 +56,7 @@ struct hs_sim {
 	uint32_t ring_head, ring_mask;
 	struct hs_sim_lanes lanes;
 	/* caches */
-	struct hs_sim_cache dtlb, context, page[HS_SIM_LEVELS], buffer, fetching;
+	struct hs_sim_cache dtlb, context, page[HS_SIM_LEVELS], buffer;
 	struct hs_sim_prefetch prefetch;
 	uint32_t expected;   /* the tenant whose pages were prefetched last */
 	uint32_t *next_use;  /* by record, for the optimum */

@@ -71,13 +71,13 @@ static inline void keep(struct hs_sim *sim, struct hs_sim_cache *cache, struct h
 
 /* ---- in the device ---- */
 
-static void prefetch_page(struct hs_sim *sim, uint32_t rank, const struct hs_sim_page *page)
+static void prefetch_page(struct hs_sim *sim, uint32_t rank, struct hs_sim_page *page)
 {
 	struct hs_sim_key key = device_key(rank, page->iova, page->size_class);
 	uint32_t number;
 
 	/* That the TLB has it now says little: its turn to go may come before its turn to be used. */
-	if (hs_sim_cache_has(&sim->buffer, &key) || hs_sim_cache_has(&sim->fetching, &key)) {
+	if (page->is_coming || hs_sim_cache_has(&sim->buffer, &key)) {
 		sim->result->prefetches_spared++;
 		return;
 	}
@@ -94,7 +94,7 @@ static void prefetch_page(struct hs_sim *sim, uint32_t rank, const struct hs_sim
 		.is_prefetch = true,
 	};
 	sim->result->prefetches++;
-	keep(sim, &sim->fetching, key, 0);
+	page->is_coming = true;
 	send(sim, HS_SIM_LANE_PREFETCH_ARRIVED, sim->config.pcie_ns + sim->config.memory_ns, number);
 }
 
@@ -241,7 +241,7 @@ static uint32_t on_back(struct hs_sim *sim, uint32_t number)
 			keep(sim, &sim->dtlb, key, request->next_use);
 		return number;
 	}
-	hs_sim_cache_drop(&sim->fetching, &key);
+	hs_sim_prefetch_came(&sim->prefetch, request->rank, request->iova, request->size_class);
 	if (is_fresh)
 		keep(sim, &sim->buffer, key, 0);
 	hs_sim_request_give(sim, number);

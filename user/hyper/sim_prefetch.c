@@ -30,20 +30,40 @@ void hs_sim_prefetch_close(struct hs_sim_prefetch *prefetch)
 	*prefetch = (struct hs_sim_prefetch){ 0 };
 }
 
+/* Where the page is among the last ones of the tenant; their number if it is not. */
+static unsigned int find(const struct hs_sim_prefetch *prefetch, uint32_t tenant, uint64_t iova, uint8_t size_class)
+{
+	const struct hs_sim_page *pages = prefetch->pages + (size_t)tenant * prefetch->history;
+	unsigned int at = 0;
+
+	while (at < prefetch->page_nr[tenant] && (pages[at].iova != iova || pages[at].size_class != size_class))
+		at++;
+	return at;
+}
+
 /* To the front, whether it was there or not; the oldest goes. */
 static void remember(struct hs_sim_prefetch *prefetch, uint32_t tenant, const struct hs_sim_page *page)
 {
-	struct hs_sim_page *pages = prefetch->pages + (size_t)tenant * prefetch->history;
-	unsigned int at = 0, count = prefetch->page_nr[tenant];
+	struct hs_sim_page *pages = prefetch->pages + (size_t)tenant * prefetch->history, newest = *page;
+	unsigned int at = find(prefetch, tenant, page->iova, page->size_class);
 
-	while (at < count && (pages[at].iova != page->iova || pages[at].size_class != page->size_class))
-		at++;
-	if (at == count && count < prefetch->history)
+	if (at < prefetch->page_nr[tenant])
+		newest = pages[at];
+	else if (at < prefetch->history)
 		prefetch->page_nr[tenant]++;
-	else if (at == count)
+	else
 		at--;
-	memmove(pages + 1, pages, at * sizeof(*pages));
-	pages[0] = *page;
+	for (; at > 0; at--)
+		pages[at] = pages[at - 1];
+	pages[0] = newest;
+}
+
+void hs_sim_prefetch_came(struct hs_sim_prefetch *prefetch, uint32_t tenant, uint64_t iova, uint8_t size_class)
+{
+	unsigned int at = find(prefetch, tenant, iova, size_class);
+
+	if (at < prefetch->page_nr[tenant])
+		prefetch->pages[(size_t)tenant * prefetch->history + at].is_coming = false;
 }
 
 uint32_t hs_sim_prefetch_observe(struct hs_sim_prefetch *prefetch, uint32_t tenant, const struct hs_sim_page *page)

@@ -7,6 +7,7 @@
 #ifndef HS_HYPER_SIM_PREFETCH_H
 #define HS_HYPER_SIM_PREFETCH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define HS_SIM_NO_TENANT UINT32_MAX
@@ -14,6 +15,7 @@
 struct hs_sim_page {
 	uint64_t iova;	    /* of its begin */
 	uint8_t size_class; /* as in a trace */
+	bool is_coming;	    /* asked for, and not there yet */
 };
 
 struct hs_sim_prefetch {
@@ -33,6 +35,9 @@ void hs_sim_prefetch_close(struct hs_sim_prefetch *prefetch);
 /* A tenant used a page: who is expected, or HS_SIM_NO_TENANT; its pages are pages[tenant * history + 0 ..
  * page_nr[tenant]]. */
 uint32_t hs_sim_prefetch_observe(struct hs_sim_prefetch *prefetch, uint32_t tenant, const struct hs_sim_page *page);
+
+/* The page that was asked for has come. Nothing happens if it is not in the history any more. */
+void hs_sim_prefetch_came(struct hs_sim_prefetch *prefetch, uint32_t tenant, uint64_t iova, uint8_t size_class);
 
 /* What a tenant has unmapped is not asked for again: its pages from iova on, `bytes` long (0: all). */
 void hs_sim_prefetch_forget(struct hs_sim_prefetch *prefetch, uint32_t tenant, uint64_t iova, uint64_t bytes);
