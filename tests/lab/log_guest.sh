@@ -97,7 +97,9 @@ print(len(both) >= 20, len(wrong), times['l1'][newest][1] < 10**9)
 PYTHON
 }
 equal "all times are the host's within both bounds, the newest within a second" "$(judge)" "True 0 True"
-equal "nothing is missing" "$(grep -c 'logs missing here' "$file")" 0
+# gaps: that were told. The first is what this kernel wrote over before anybody read it: a guest is told of from its 0.
+gaps() { grep 'logs missing here' "$file" | grep -vcE ' l1 - kernel 0(-[0-9]+)?: logs missing here'; }
+equal "nothing is missing" "$(gaps)" 0
 
 # ---- agents come and go ----
 kill -9 $agent
@@ -106,7 +108,7 @@ say 21 22
 start_agent
 say 23 23
 check "an agent that comes again goes on" until_true 30 has l1 23
-equal "and nothing comes twice or is missing" "$(numbers l1) $(grep -c 'logs missing here' "$file")" "$(seq -s' ' 1 23) 0"
+equal "and nothing comes twice or is missing" "$(numbers l1) $(gaps)" "$(seq -s' ' 1 23) 0"
 $hsbpf log level -o "$work/log" l1 err
 say 24 24
 until_true 10 has host 24

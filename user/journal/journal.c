@@ -245,16 +245,19 @@ int hs_journal_begin_boot(struct hs_journal *journal, unsigned stream, const cha
 {
 	const char *machine = journal->machines[stream];
 	struct hs_resume_machine *entry = hs_resume_find(&journal->resume, machine);
+	bool is_from_start;
 
 	if (!entry)
 		return hs_fail(-ENOSPC, "a log of more than %d machines, or of one with the name '%s'",
 			       HS_RESUME_MACHINES_MAX, machine);
+	/* Kernels count from 0. What this host's logged before there was a log of it is not missing in that. */
+	is_from_start = strcmp(machine, "host") || (entry->boot_id[0] && !journal->config.only_new);
 	hs_merge_restart(journal->merge, stream);
 	if (strncmp(entry->boot_id, boot_id, sizeof(entry->boot_id) - 1)) {
 		snprintf(entry->boot_id, sizeof(entry->boot_id), "%s", boot_id);
 		entry->next = 0;
 	}
-	if (entry->next)
+	if (entry->next || is_from_start)
 		hs_merge_expect(journal->merge, stream, entry->next);
 	*next = entry->next;
 	hs_journal_note(journal, machine, HS_JOURNAL_UNKNOWN, "the kernel's log of %s boot=%s next=%llu", machine,
