@@ -484,6 +484,25 @@ static void test_prefetching_of_size_0_is_none_and_of_the_right_size_fills_the_l
 	assert_true(none.link_pct < 75 && some.link_pct > 95);
 }
 
+static void test_the_first_tenants_alone_are_a_trace_of_them(void **state)
+{
+	const struct tenants_load all = { .tenants = 40, .packets = 40 * 200, .unmap_every = 9 };
+	const struct tenants_load few = { .tenants = 5, .packets = 5 * 200, .unmap_every = 9 };
+	scoped(hs_dmatrace) struct hs_dmatrace *large = make_trace(state, &all), *small = make_trace(state, &few);
+
+	for (size_t i = 0; i < HS_ARRAY_SIZE(variants); i++) {
+		scoped(hs_sim_result) struct hs_sim_result one = { 0 }, other = { 0 };
+		struct hs_sim_config config = make_config("hypertrio", variants[i]);
+
+		run(small, "hypertrio", variants[i], &one);
+		config.tenants = 5;
+		assert_int_equal(hs_sim_run(large, &config, &other), 0);
+		expect_same(&one, &other);
+		config.tenants = 41;
+		assert_int_equal(hs_sim_run(large, &config, &other), -EINVAL);
+	}
+}
+
 static void test_next_uses_are_those_that_a_search_finds(void **state)
 {
 	const struct tenants_load load = {
@@ -560,6 +579,7 @@ int main(void)
 		cmocka_unit_test(test_an_answer_from_before_an_invalidation_is_not_kept),
 		cmocka_unit_test(test_no_more_translations_are_pending_than_the_queue_takes),
 		cmocka_unit_test(test_prefetching_of_size_0_is_none_and_of_the_right_size_fills_the_link),
+		cmocka_unit_test(test_the_first_tenants_alone_are_a_trace_of_them),
 		cmocka_unit_test(test_next_uses_are_those_that_a_search_finds),
 		cmocka_unit_test(test_configurations_that_do_not_fit_together_are_refused),
 		cmocka_unit_test(test_a_trace_without_translations_is_no_result),

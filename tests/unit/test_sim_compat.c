@@ -432,8 +432,8 @@ static void test_with_its_faults_corrected_it_agrees_with_our_model(void **state
 
 static void test_what_that_model_does_not_have_is_refused(void **state)
 {
-	static const char *const bad[] = { "dtlb-policy fifo", "dtlb-policy random", "packet 64", "link 1500M",
-					   "context-ways 16" };
+	static const char *const bad[] = { "dtlb-policy fifo", "dtlb-policy random", "packet 64",
+					   "link 1500M",       "context-ways 16",    "tenants 3" };
 	const struct tenants_load load = { .tenants = 2, .packets = 10, .seed = 1 };
 	scoped(hs_dmatrace) struct hs_dmatrace *trace = make_trace(state, &load);
 	struct hs_sim_compat_result result;

@@ -502,6 +502,8 @@ static int check(const struct hs_dmatrace *trace, const struct hs_sim_config *co
 		return hs_fail(-EINVAL, "hypersio's packets have %d bytes", PACKET_BYTES);
 	if (config->context.ways && config->context.ways != config->context.entries)
 		return hs_fail(-EINVAL, "hypersio's context cache is fully associative");
+	if (config->tenants > trace->header->tenant_nr)
+		return hs_fail(-EINVAL, "the trace has %u tenants, not %u", trace->header->tenant_nr, config->tenants);
 	if (trace->header->tenant_nr > SIDS)
 		return hs_fail(-EINVAL, "hypersio numbers tenants in 16 bits; the trace has %u",
 			       trace->header->tenant_nr);
