@@ -53,7 +53,23 @@ rm "$work/logs/plain_2.txt"
 head -c 100000 "$work/logs/plain_0.txt" >"$work/logs/cut_0.txt"
 fails "a truncated log" 1 "is truncated: its last line has no end" "$hsbpf" trace-gen -l "$work/logs/cut" -o "$work/t"
 check "which can be used nevertheless" "$hsbpf" trace-gen -l "$work/logs/cut" --accept-truncated -o "$work/t"
-check "nothing is left of what failed" bash -c "! ls '$work'/*.tmp"
+check "nothing is left of what failed" bash -c "! ls '$work'/t.*"
+
+# A trace takes the place of a file that has its name, and of nothing else.
+mknod "$work/device" c 1 3
+fails "a device" 1 "no regular file" "$hsbpf" trace-gen -l "$work/logs/plain" -o "$work/device"
+check "which is still one" test -c "$work/device"
+mkdir "$work/folder"
+fails "a folder" 1 "no regular file" "$hsbpf" trace-gen -l "$work/logs/plain" -o "$work/folder"
+fails "one of the logs" 1 "would take the place of the log" "$hsbpf" trace-gen -l "$work/logs/plain" -o "$work/logs/plain_0.txt"
+ln -s trace "$work/link"
+run gen -l "$work/logs/plain" -o "$work/link"
+equal "through a link to what it leads to" "$status $(readlink "$work/link") $("$hsbpf" trace-gen --info "$work/trace" --json | jq .tenants)" \
+	"0 trace 2"
+touch "$work/mine".{tmp,hsbpf}
+gen -l tests/data/hyper_patched -o "$work/mine" >"$work/out" && gen -l tests/data/hyper_patched --format hypersio -o "$work/mine" >"$work/out"
+equal "what stands beside it stays" "$(cd "$work" && echo mine*)" \
+	"mine mine.hsbpf mine.tmp mine_cc_data.bin mine_iotlb_trace.bin mine_slpt_data.bin"
 
 # Peak memory with a log of 2 MB and with one of 60 MB: the same but for the index of the streams.
 peak() { /usr/bin/env python3 -c 'import resource, subprocess, sys

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* `hsbpf trace-gen`: many IOMMU logs into one DMA trace of many tenants; and what such a trace holds. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -86,14 +87,18 @@ static int print_file(const char *path, bool is_new, bool as_json)
 /* By way of a trace of ours, which is gone afterwards. */
 static int write_hypersio(struct hs_gen_config *gen, bool as_json)
 {
-	scoped(mem) char *between = hs_format("%s.hsbpf", gen->output);
+	scoped(mem) char *between = hs_format("%s.XXXXXX", gen->output);
 	scoped(hs_ingest_walks) struct hs_ingest_walks *walks = NULL;
 	scoped(hs_dmatrace) struct hs_dmatrace *trace = NULL;
 	const char *prefix = gen->output;
+	scoped(fd) int placeholder = -1;
 	int err = between ? hs_ingest_walks_open(&walks) : -ENOMEM;
 
 	if (err)
 		return err;
+	placeholder = mkostemp(between, O_CLOEXEC);
+	if (placeholder < 0)
+		return hs_fail(-errno, "cannot create a temporary file beside %s:", prefix);
 	gen->output = between;
 	gen->walks = walks;
 	err = hs_gen_write(gen);

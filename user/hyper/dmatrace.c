@@ -240,40 +240,80 @@ struct hs_dmatrace_writer {
 	struct hs_dmatrace_record buffer[BUFFER_RECORDS];
 };
 
+int hs_dmatrace_find_target(const char *path, char **target)
+{
+	scoped(mem) char *real = NULL;
+	struct stat st;
+
+	if (lstat(path, &st) < 0) {
+		if (errno != ENOENT)
+			return hs_fail(-errno, "cannot write the trace %s:", path);
+		real = strdup(path);
+	} else {
+		real = realpath(path, NULL); /* where a link leads to, so that the link stays */
+		if (!real || stat(real, &st) < 0 || !S_ISREG(st.st_mode))
+			return hs_fail(-EINVAL, "cannot write the trace %s: what is there is no regular file", path);
+	}
+	if (!real)
+		return -ENOMEM;
+	*target = take(real);
+	return 0;
+}
+
+/* A name beside the file that nobody has: an open file behind it. */
+static int open_beside(const char *path, char **name)
+{
+	scoped(mem) char *unique = hs_format("%s.XXXXXX", path);
+	int fd;
+
+	if (!unique)
+		return -ENOMEM;
+	fd = mkostemp(unique, O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	*name = take(unique);
+	return fd;
+}
+
 /* Without a name where the file system can do that, so that a process that is killed leaves nothing. */
 static int begin_file(struct hs_dmatrace_writer *writer)
 {
 	scoped(mem) char *copy = strdup(writer->path);
-	scoped(mem) char *named = hs_format("%s.tmp", writer->path);
 
-	if (!copy || !named)
+	if (!copy)
 		return -ENOMEM;
 	writer->fd = open(dirname(copy), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
-	if (writer->fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR)) {
-		writer->fd = open(named, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-		writer->temporary = writer->fd < 0 ? NULL : take(named);
-	}
 	if (writer->fd < 0)
-		return hs_fail(-errno, "cannot create the trace %s:", writer->path);
+		writer->fd =
+			errno == EOPNOTSUPP || errno == EISDIR ? open_beside(writer->path, &writer->temporary) : -errno;
+	if (writer->fd < 0)
+		return hs_fail(writer->fd, "cannot create the trace %s:", writer->path);
 	if (lseek(writer->fd, (off_t)writer->header.records_at, SEEK_SET) < 0)
 		return hs_fail(-errno, "cannot write the trace %s:", writer->path);
 	return 0;
 }
 
+/* A file without a name gets one beside that of the trace. */
+static int name_beside(struct hs_dmatrace_writer *writer)
+{
+	char self[32];
+	int fd = open_beside(writer->path, &writer->temporary);
+
+	if (fd < 0)
+		return fd;
+	close(fd);
+	unlink(writer->temporary);
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", writer->fd);
+	return linkat(AT_FDCWD, self, AT_FDCWD, writer->temporary, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
+}
+
 /* The file is whole: it gets its name, in place of one that is there. */
 static int name_file(struct hs_dmatrace_writer *writer)
 {
-	char self[32];
+	int err = writer->temporary ? 0 : name_beside(writer);
 
-	if (!writer->temporary) {
-		writer->temporary = hs_format("%s.tmp", writer->path);
-		if (!writer->temporary)
-			return -ENOMEM;
-		unlink(writer->temporary);
-		snprintf(self, sizeof(self), "/proc/self/fd/%d", writer->fd);
-		if (linkat(AT_FDCWD, self, AT_FDCWD, writer->temporary, AT_SYMLINK_FOLLOW) < 0)
-			return -errno;
-	}
+	if (err)
+		return err;
 	if (rename(writer->temporary, writer->path) < 0)
 		return -errno;
 	free(take(writer->temporary));
@@ -304,10 +344,11 @@ int hs_dmatrace_writer_open(const char *path, const struct hs_dmatrace_header *h
 	mine->record_nr = mine->translation_nr = mine->packet_nr = mine->first_end = 0;
 	memset(mine->reserved, 0, sizeof(mine->reserved));
 	writer->counts = calloc(mine->tenant_nr ? mine->tenant_nr : 1, sizeof(*writer->counts));
-	writer->path = strdup(path);
-	if (!writer->counts || !writer->path)
+	if (!writer->counts)
 		return -ENOMEM;
-	err = begin_file(writer);
+	err = hs_dmatrace_find_target(path, &writer->path);
+	if (!err)
+		err = begin_file(writer);
 	if (err)
 		return err;
 	*out = take(writer);

@@ -245,6 +245,12 @@ const char *hs_dmatrace_ignored_name(enum hs_dmatrace_ignored reason);
 struct hs_dmatrace_writer;
 
 /*
+ * The file that a trace of that name will be: itself, or what a link leads to; the caller's to free. -EINVAL if something
+ * is there that is no regular file, which would be gone otherwise, devices included; message on failure.
+ */
+int hs_dmatrace_find_target(const char *path, char **target);
+
+/*
  * Of *header the caller's part is used: source_nr, tenant_nr, order, burst, packet_rule, flags, seed, cut_packets. The
  * file appears under its name when it is finished, not before. Message on failure.
  */

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/log.h"
 #include "hyper/gen_internal.h"
@@ -194,11 +195,30 @@ static int write_trace(struct hs_gen *gen)
 	return err;
 }
 
+/* Before anything is read: the trace takes the place of what has its name. */
+static int check_output(const char *output, const struct hs_gen_series *series)
+{
+	scoped(mem) char *target = NULL;
+	struct stat written, log;
+	int err = hs_dmatrace_find_target(output, &target);
+
+	if (err || stat(target, &written) < 0)
+		return err;
+	for (uint32_t i = 0; i < series->path_nr; i++)
+		if (!stat(series->paths[i], &log) && log.st_dev == written.st_dev && log.st_ino == written.st_ino)
+			return hs_fail(-EINVAL, "the trace %s would take the place of the log %s: give it another name",
+				       output, series->paths[i]);
+	return 0;
+}
+
 int hs_gen_write(const struct hs_gen_config *config)
 {
 	scoped(generator) struct hs_gen gen = { .config = config };
 	scoped(hs_gen_series) struct hs_gen_series *series = NULL;
 	int err = hs_gen_series_find(config->prefix, &series);
+
+	if (!err)
+		err = check_output(config->output, series);
 
 	if (!err)
 		err = hs_gen_spool_open(config->output, &gen.spool);
