@@ -532,8 +532,15 @@ static void test_next_uses_are_those_that_a_search_finds(void **state)
 
 static void test_configurations_that_do_not_fit_together_are_refused(void **state)
 {
-	static const char *const bad[] = { "dtlb-size 63",	  "dtlb-partitions 3", "context-policy optimum",
-					   "page-policy optimum", "l2-partitions 64",  "link 100T packet 1" };
+	static const char *const bad[] = { "dtlb-size 63",
+					   "dtlb-partitions 3",
+					   "context-policy optimum",
+					   "page-policy optimum",
+					   "l2-partitions 64",
+					   "link 100T packet 1",
+					   "link 1",
+					   "pcie 2s",
+					   "memory 500000h" };
 	struct hs_sim_config config;
 
 	(void)state;
@@ -561,6 +568,23 @@ static void test_a_trace_without_translations_is_no_result(void **state)
 	assert_int_equal(hs_sim_run(trace, &config, &result), -ENODATA);
 }
 
+static void test_time_that_64_bits_cannot_say_is_no_result(void **state)
+{
+	const struct tenants_load load = { .tenants = 2, .packets = 100000 };
+	scoped(hs_dmatrace) struct hs_dmatrace *trace = make_trace(state, &load);
+	scoped(hs_sim_result) struct hs_sim_result result = { 0 };
+	/* One after another, each with 2 s of PCIe and some 20 reads of a second. */
+	struct hs_sim_config config = make_config(
+		"base",
+		"queue 1 pcie 1s memory 1s nested-levels 5 dtlb-size 0 l1-size 0 l2-size 0 l3-size 0 l4-size 0");
+
+	assert_int_equal(hs_sim_config_check(&config), 0);
+	assert_int_equal(hs_sim_run(trace, &config, &result), -EOVERFLOW);
+	assert_int_equal(hs_sim_config_set(&config, "memory", "1us"), 0);
+	assert_int_equal(hs_sim_run(trace, &config, &result), 0);
+	assert_true(result.elapsed_ps > 2 * result.translations * 1000000000000ull);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -583,6 +607,7 @@ int main(void)
 		cmocka_unit_test(test_next_uses_are_those_that_a_search_finds),
 		cmocka_unit_test(test_configurations_that_do_not_fit_together_are_refused),
 		cmocka_unit_test(test_a_trace_without_translations_is_no_result),
+		cmocka_unit_test(test_time_that_64_bits_cannot_say_is_no_result),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -228,6 +228,9 @@ static void begin(struct hs_sim *sim)
 	hs_sim_path_begin(sim, number);
 }
 
+/* 53 days; no step is longer than some seconds. */
+#define CLOCK_END_PS (1ull << 62)
+
 static void run(struct hs_sim *sim)
 {
 	while (!sim->err) {
@@ -242,6 +245,10 @@ static void run(struct hs_sim *sim)
 		}
 		if (event_ps == HS_SIM_NO_TIME)
 			break;
+		if (event_ps > CLOCK_END_PS) {
+			sim->err = -EOVERFLOW;
+			break;
+		}
 		sim->now_ps = event_ps;
 		done = hs_sim_path_step(sim, lane, hs_sim_lanes_take(&sim->lanes, lane));
 		if (done != HS_SIM_NO_REQUEST)
@@ -357,8 +364,12 @@ int hs_sim_run(const struct hs_dmatrace *trace, const struct hs_sim_config *conf
 	if (!err) {
 		run(&sim);
 		err = sim.err;
+		if (!err && made.latency_ps.sum == UINT64_MAX)
+			err = -EOVERFLOW;
 		if (err)
-			hs_err("no memory for the simulation after %llu translations",
+			hs_err("%s after %llu translations",
+			       err == -EOVERFLOW ? "the simulated time is longer than 64 bits of picoseconds can say"
+						 : "no memory for the simulation",
 			       (unsigned long long)made.translations);
 	}
 	if (!err && !made.translations)

@@ -68,7 +68,8 @@ struct hs_sim_result {
 
 /*
  * Runs the whole trace. *result is written on success only, and cleared by hs_sim_result_clear(). 0, -EINVAL for a
- * configuration that does not fit together, -ENODATA for a trace without translations, -ENOMEM; message.
+ * configuration that does not fit together, -ENODATA for a trace without translations, -EOVERFLOW when the clock or the
+ * sum of all latencies leaves 64 bits, -ENOMEM; message.
  */
 int hs_sim_run(const struct hs_dmatrace *trace, const struct hs_sim_config *config, struct hs_sim_result *result);
 void hs_sim_result_clear(struct hs_sim_result *result);

@@ -21,6 +21,8 @@
 #define FOLDER "data/iommu"
 #define LINK_MAX_BPS 1e14
 #define SLOT_MIN_PS 100
+#define SLOT_MAX_PS 1e12
+#define TIME_MAX_NS 1000000000ull
 
 const char *const hs_sim_policies[] = { "lru", "lfu", "fifo", "random", "optimum", NULL };
 const char *const hs_sim_indexes[] = { "region", "hash", NULL };
@@ -166,14 +168,33 @@ static int check_cache(const struct hs_sim_cache_config *cache, const char *name
 	return 0;
 }
 
+/* Picoseconds in 64 bits are 213 days: steps of a second leave the clock room to be seen running over. */
+static int check_times(const struct hs_sim_config *config)
+{
+	double slot_ps = (double)config->packet_bytes * 8e12 / (double)config->link_bps;
+
+	if (slot_ps < SLOT_MIN_PS)
+		return hs_fail(-EINVAL, "link: a packet of %u bytes takes less than %u ps", config->packet_bytes,
+			       SLOT_MIN_PS);
+	if (slot_ps > SLOT_MAX_PS)
+		return hs_fail(-EINVAL, "link: a packet of %u bytes takes more than a second", config->packet_bytes);
+	for (const struct hs_opt *row = rows; row->name; row++) {
+		const void *at = (const char *)config + row->offset;
+
+		if (row->type == HS_OPT_DURATION && *(const uint64_t *)at > TIME_MAX_NS)
+			return hs_fail(-EINVAL, "%s: more than a second (a number without a unit is seconds)",
+				       row->name);
+	}
+	return 0;
+}
+
 int hs_sim_config_check(const struct hs_sim_config *config)
 {
 	static const char *const pages[HS_SIM_LEVELS] = { "l1", "l2", "l3", "l4" };
-	int err = check_cache(&config->dtlb, "dtlb");
+	int err = check_times(config);
 
-	if ((double)config->packet_bytes * 8e12 / (double)config->link_bps < SLOT_MIN_PS)
-		return hs_fail(-EINVAL, "link: a packet of %u bytes takes less than %u ps", config->packet_bytes,
-			       SLOT_MIN_PS);
+	if (!err)
+		err = check_cache(&config->dtlb, "dtlb");
 	if (!err)
 		err = check_cache(&config->context, "context");
 	for (unsigned int i = 0; !err && i < HS_SIM_LEVELS; i++)
