@@ -67,10 +67,11 @@ static void test_what_is_missing_is_printed_as_xml_that_makes_it_whole(void **st
 
 	(void)state;
 	assert_int_equal(hs_libvirt_parse(domain, &place, &vcpus), 0);
-	assert_int_equal(hs_libvirt_print_missing(out, place, vcpus), 2);
+	assert_int_equal(hs_libvirt_print_missing(out, place, vcpus), 3);
 	fclose(out);
 	assert_non_null(strstr(text, "name='trace-path-cpu1'/>"));
 	assert_non_null(strstr(text, "name='trace-path-cpu3'/>"));
+	assert_non_null(strstr(text, "name='agent-log-path'/>"));
 	assert_null(strstr(text, "agent-ctl-path"));
 	hs_guest_place_free(place);
 }

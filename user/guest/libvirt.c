@@ -185,5 +185,9 @@ unsigned hs_libvirt_print_missing(FILE *out, const struct hs_guest_place *place,
 		print_channel(out, name);
 		missing++;
 	}
+	if (!place->log) {
+		print_channel(out, HS_WIRE_LOG_PORT);
+		missing++;
+	}
 	return missing;
 }

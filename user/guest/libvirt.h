@@ -24,7 +24,10 @@ int hs_libvirt_read_names(char **names);
  */
 int hs_libvirt_parse(const char *xml, struct hs_guest_place **out, unsigned *vcpus);
 
-/* Prints the <channel> elements that are missing for that many vCPUs, as `virsh edit` takes them; how many. */
+/*
+ * Prints the <channel> elements that are missing for that many vCPUs, as `virsh edit` takes them; how many. The one of
+ * the kernel's log (`hsbpf log --guest`) is among them.
+ */
 unsigned hs_libvirt_print_missing(FILE *out, const struct hs_guest_place *place, unsigned vcpus);
 
 #endif

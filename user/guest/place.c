@@ -24,6 +24,7 @@ void hs_guest_place_free(struct hs_guest_place *place)
 	if (!place)
 		return;
 	free(place->orders);
+	free(place->log);
 	for (unsigned cpu = 0; cpu < HS_GUEST_CPUS_MAX; cpu++)
 		free(place->data[cpu]);
 	free(place);
@@ -37,6 +38,8 @@ int hs_guest_place_add(struct hs_guest_place *place, const char *name, const cha
 
 	if (!strcmp(name, HS_WIRE_CONTROL_PORT))
 		where = &place->orders;
+	else if (!strcmp(name, HS_WIRE_LOG_PORT))
+		where = &place->log;
 	else if (sscanf(name, HS_WIRE_DATA_PORT "%n", &cpu, &end) == 1 && !name[end] && cpu < HS_GUEST_CPUS_MAX)
 		where = &place->data[cpu];
 	if (!where)

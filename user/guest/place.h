@@ -18,6 +18,7 @@ struct hs_guest_place {
 	char *orders; /* path without .in and .out */
 	unsigned cpus;
 	char *data[HS_GUEST_CPUS_MAX]; /* by CPU */
+	char *log;		       /* NULL: it has none, and needs none to be recorded */
 };
 
 /*
