@@ -323,6 +323,34 @@ static void test_the_next_file_begins_when_this_one_is_old(void **state)
 	assert_true(exists("log.1"));
 }
 
+/* Else three empty hours would push out all that was ever logged. */
+static void test_a_file_that_has_nothing_does_not_grow_old(void **state)
+{
+	struct hs_log_files_config config = { .dir = dir,
+					      .name = "log",
+					      .max_bytes = 100000,
+					      .max_files = 2,
+					      .max_age_ns = 1,
+					      .make_header = make_header,
+					      .make_loss = make_loss };
+	scoped(hs_log_files) struct hs_log_files *files = NULL;
+	scoped(mem) char *text = NULL;
+
+	(void)state;
+	assert_int_equal(hs_log_files_open(&config, &files), 0);
+	assert_int_equal(hs_log_files_begin(files), 0);
+	write_numbers(files, 0, 1);
+	for (unsigned i = 0; i < 5; i++)
+		hs_log_files_tick(files);
+	assert_int_equal(hs_log_files_counts(files)->files, 2);
+	text = read_all("log.1");
+	assert_non_null(text);
+	assert_non_null(strstr(text, "line 0\n"));
+	write_numbers(files, 1, 2);
+	hs_log_files_tick(files);
+	assert_true(exists("log.2"));
+}
+
 static void limit_file_bytes(rlim_t bytes)
 {
 	struct rlimit limit;
@@ -497,6 +525,7 @@ int main(void)
 		IN_FOLDER(test_killed_in_the_middle_of_rotations_nothing_is_torn_or_mixed),
 		IN_FOLDER(test_a_line_that_was_cut_off_is_ended_before_the_next),
 		IN_FOLDER(test_the_next_file_begins_when_this_one_is_old),
+		IN_FOLDER(test_a_file_that_has_nothing_does_not_grow_old),
 		IN_FOLDER(test_a_full_disk_is_counted_told_and_gone_on_from),
 		IN_FOLDER(test_a_file_taken_away_is_made_again_by_reopening),
 		cmocka_unit_test(test_a_log_knows_what_it_has),

@@ -25,10 +25,11 @@
 struct hs_log_files {
 	struct hs_log_files_config config;
 	char *dir, *name;
-	int dir_fd, fd;	 /* fd -1: cannot be written now */
-	uint64_t bytes;	 /* of NAME, without what is buffered */
-	uint64_t number; /* of NAME: what it is renamed to */
-	uint64_t oldest; /* number of the oldest file that may be there */
+	int dir_fd, fd;	      /* fd -1: cannot be written now */
+	uint64_t bytes;	      /* of NAME, without what is buffered */
+	uint64_t empty_bytes; /* so many of them tell nothing: the first line of a file that we began */
+	uint64_t number;      /* of NAME: what it is renamed to */
+	uint64_t oldest;      /* number of the oldest file that may be there */
 	uint64_t created_ns, retry_ns;
 	bool is_full;
 	uint64_t unsaid_lines; /* lost, not told in the log yet */
@@ -161,6 +162,7 @@ static int go_on_with(struct hs_log_files *files)
 	if (statx(files->fd, "", AT_EMPTY_PATH, STATX_SIZE | STATX_BTIME, &status) < 0)
 		return -errno;
 	files->bytes = status.stx_size;
+	files->empty_bytes = 0;
 	files->created_ns = hs_now_ns();
 	if (status.stx_mask & STATX_BTIME && files->bytes) {
 		struct timespec now;
@@ -187,6 +189,7 @@ static int open_current(struct hs_log_files *files)
 	if (!err && !files->bytes) {
 		files->counts.files++;
 		write_header(files);
+		files->empty_bytes = files->bytes;
 	}
 	return err;
 }
@@ -300,7 +303,11 @@ uint64_t hs_log_files_tick(struct hs_log_files *files)
 		return 0;
 	if (now_ns >= due_ns) {
 		hs_log_files_flush(files);
-		rotate(files);
+		/* A machine that has nothing to say does not push out what it said before. */
+		if (files->bytes > files->empty_bytes)
+			rotate(files);
+		else
+			files->created_ns = now_ns;
 		due_ns = files->created_ns + files->config.max_age_ns;
 	}
 	return due_ns;

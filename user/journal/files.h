@@ -21,7 +21,7 @@ struct hs_log_files_config {
 	const char *name;    /* "hsbpf.log" */
 	uint64_t max_bytes;  /* of one file; a longer line has a file of its own */
 	uint64_t max_files;  /* NAME among them; 1: only it */
-	uint64_t max_age_ns; /* 0: none */
+	uint64_t max_age_ns; /* of one file that has more than its first line; 0: none */
 	/*
 	 * Appends to *line (malloc'd by the callee, len in *len) the first line of file `number`, newline included. It
 	 * must hold HS_LOG_FILES_MARK and the number.
