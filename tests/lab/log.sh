@@ -76,6 +76,7 @@ equal "without a gap" "$(numbers "$work/log/hsbpf.log" | cut -d' ' -f15-) $(grep
 fails "a machine that the log has not is said" 1 "this log has no machine 'l9'" $hsbpf log level -o "$work/log" l9 err
 fails "a level that there is not is said" 2 "log level needs a machine" $hsbpf log level -o "$work/log" host loud
 fails "a second writer is refused" 1 "another hsbpf log writes" $hsbpf log -o "$work/log" -d 1s
+fails "a folder that is not there is not one without crashes" 1 "cannot read the folder $work/nosuch: No such file" $hsbpf log last -o "$work/nosuch"
 
 # ---- reopening ----
 mv "$work/log/hsbpf.log" "$work/log/taken"

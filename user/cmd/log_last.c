@@ -92,6 +92,8 @@ static int show_all(const struct last_config *config, const char *machine, struc
 		more = found < 0 ? found : show(HS_CRASH_LINK, machine, printer);
 		return more < 0 ? more : found + more;
 	}
+	if (config->dir && access(config->dir, F_OK) < 0)
+		return hs_fail(-errno, "cannot read the folder %s:", config->dir);
 	dir = config->lab ? dir_of_lab(config->lab) : hs_format("%s/last", config->dir);
 	return dir ? show(dir, machine, printer) : -ENOENT;
 }
