@@ -156,5 +156,6 @@ lines=$(grep -oE 'flood [0-9]+' "$work/all" | awk '{if ($2 != last + 1 && last) 
 check "the newest of the flood are there, in order" test "$(cut -d' ' -f2- <<<"$lines")" = "0 200000" -a "${lines%% *}" -gt 20000
 equal "a huge line is whole, in pieces" "$(grep -oE ': x+( end)?$' "$work/all" | tr -cd x | wc -c)" 100000
 fails "a guest without a socket is a usage error" 2 "'l1' is not NAME=PATH" $hsbpf log --stdout --guest l1
+fails "a guest with this host's name is one too many" 2 "the kernel of 'host' is in this log already" $hsbpf log --stdout --guest host="$work/guest.sock"
 fails "a lab that is not up is said" 1 "no lab 'nolab' is up" $hsbpf log --stdout --lab nolab
 plan

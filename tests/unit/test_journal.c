@@ -133,6 +133,22 @@ static void test_a_folder_is_no_console(void **state)
 	assert_int_equal(counts.merge.records, 0);
 }
 
+/* Of two kernels of one name each would lose what the other has the numbers of. */
+static void test_a_name_is_one_kernels(void **state)
+{
+	scoped(hs_loop) struct hs_loop *loop = NULL;
+	scoped(hs_journal) struct hs_journal *journal = NULL;
+
+	(void)state;
+	assert_int_equal(hs_loop_open(&loop), 0);
+	journal = open_journal(loop);
+	assert_true(hs_journal_add_stream(journal, "l1", HS_JOURNAL_CONSOLE) >= 0);
+	assert_true(hs_journal_add_stream(journal, "l1", HS_JOURNAL_KERNEL) >= 0);
+	assert_true(hs_journal_add_stream(journal, "l2-0", HS_JOURNAL_KERNEL) >= 0);
+	assert_int_equal(hs_journal_add_stream(journal, "l1", HS_JOURNAL_KERNEL), -EEXIST);
+	assert_true(hs_journal_add_stream(journal, "l1", HS_JOURNAL_QEMU) >= 0);
+}
+
 static struct hs_journal_record numbered(uint64_t seq)
 {
 	struct hs_journal_record record = hs_journal_record_new(NULL, HS_JOURNAL_KERNEL);
@@ -228,6 +244,7 @@ int main(void)
 		IN_FOLDER(test_files_are_followed_whether_they_are_there_or_not),
 		IN_FOLDER(test_files_are_followed_where_there_is_no_inotify_left),
 		IN_FOLDER(test_a_folder_is_no_console),
+		IN_FOLDER(test_a_name_is_one_kernels),
 		IN_FOLDER(test_a_log_goes_on_with_each_machines_own_number),
 		IN_FOLDER(test_orders_change_the_level_of_a_running_log),
 	};

@@ -52,7 +52,8 @@ static const struct hs_opt options[] = {
 	HS_OPT(struct log_config, max_files, "count", 'n', HS_OPT_U32, "COUNT", "4",
 	       "files that are kept, the one that is written among them", .min = 1),
 	HS_OPT(struct log_config, max_age_ns, "age", 0, HS_OPT_DURATION, "TIME", NULL,
-	       "begin another file after that time, such as 24h; by size alone unless given", .min = 1),
+	       "begin another file after that time, such as 24h, if this one has records; by size alone unless given",
+	       .min = 1),
 	HS_OPT(struct log_config, level, "level", 'l', HS_OPT_STR, "LEVEL", "debug",
 	       "leave out what is less severe: emerg, alert, crit, err, warning, notice, info, debug, or 0 to 7"),
 	HS_OPT(struct log_config, window_ns, "window", 0, HS_OPT_DURATION, "TIME", "500ms",
@@ -182,7 +183,7 @@ static int follow_given(struct log_run *log, const struct hs_opt_list *list, enu
 		machine.qemu = part == PART_QEMU ? equals + 1 : NULL;
 		err = hs_journal_follow_machine(log->journal, &machine);
 	}
-	return err;
+	return err == -EEXIST ? HS_EXIT_USAGE : err;
 }
 
 static int follow_all(struct log_run *log, const struct log_config *config)

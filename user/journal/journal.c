@@ -34,6 +34,7 @@ struct hs_journal {
 
 	const char *machines[HS_MERGE_STREAMS_MAX]; /* of the streams; in `names` */
 	char *names[HS_MERGE_STREAMS_MAX];
+	enum hs_journal_source sources[HS_MERGE_STREAMS_MAX];
 	unsigned streams_nr;
 
 	struct hs_host_log *host;
@@ -225,11 +226,24 @@ static void on_tick(void *ctx, uint32_t events)
 
 /* ---- for sources ---- */
 
+/* Two kernels of one name would take each other's numbers for their own. */
+static bool has_kernel(const struct hs_journal *journal, const char *machine)
+{
+	for (unsigned i = 0; i < journal->streams_nr; i++)
+		if (journal->sources[i] == HS_JOURNAL_KERNEL && !strcmp(journal->machines[i], machine))
+			return true;
+	return false;
+}
+
 int hs_journal_add_stream(struct hs_journal *journal, const char *machine, enum hs_journal_source source)
 {
 	bool is_new = hs_merge_level(journal->merge, machine) == HS_JOURNAL_UNKNOWN;
-	int stream = hs_merge_add_stream(journal->merge, machine, source);
+	int stream;
 
+	if (source == HS_JOURNAL_KERNEL && has_kernel(journal, machine))
+		return hs_fail(-EEXIST, "the kernel of '%s' is in this log already: another needs another name",
+			       machine);
+	stream = hs_merge_add_stream(journal->merge, machine, source);
 	if (stream < 0)
 		return stream == -ENOSPC ? hs_fail(stream, "a log of more than %d streams", HS_MERGE_STREAMS_MAX)
 					 : stream;
@@ -237,6 +251,7 @@ int hs_journal_add_stream(struct hs_journal *journal, const char *machine, enum 
 		hs_merge_set_level(journal->merge, machine, journal->config.level);
 	journal->names[stream] = strdup(machine);
 	journal->machines[stream] = journal->names[stream];
+	journal->sources[stream] = source;
 	journal->streams_nr = (unsigned)stream + 1;
 	return journal->names[stream] ? stream : -ENOMEM;
 }
