@@ -104,7 +104,7 @@ VM       := tests/vm/debian.sh
 LINT     := $(wildcard tests/lint/*.sh)
 FUZZ     := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCH    := $(patsubst %.c,$(B)/%,$(wildcard tests/bench/*.c))
-FUZZ_SECONDS ?= 10
+FUZZ_SECONDS ?= 6
 
 $(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(B)/libhsbpf.a $(B)/libbase.a
 	$(call msg,LINK,$@)
@@ -173,7 +173,7 @@ bench-run: all $(BENCH)
 # In two steps: what is built is known only when the packages are there.
 check: deps ## everything that can be tested here (root); the last line counts
 	$(Q)$(MAKE) --no-print-directory -j$(shell nproc) check-build
-	$(Q)FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run $(LINT) $(UNIT) $(SAN_UNIT) tests/fuzz/run.sh $(LAB) $(VM) $(E2E)
+	$(Q)FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_SEED=1 tests/run $(LINT) $(UNIT) $(SAN_UNIT) tests/fuzz/run.sh $(LAB) $(VM) $(E2E)
 .PHONY: check-build
 check-build: all $(UNIT) $(FUZZ) $(LAB) $(B)/tests/lab/kvmguest $(BENCH) san-build
 

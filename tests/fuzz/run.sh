@@ -1,7 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# Each fuzzer for FUZZ_SECONDS (10); a crash, a leak or a mismatch fails, and its input is printed.
+# Each fuzzer for FUZZ_SECONDS; a crash, a leak or a mismatch fails, and its input is printed. FUZZ_SEED: the same inputs
+# each time, for a check of a change; without, others each time.
 set -u
+seconds=${FUZZ_SECONDS:-6}
 n=0
 for source in tests/fuzz/fuzz_*.c; do
 	name=$(basename "$source" .c)
@@ -12,11 +14,11 @@ for source in tests/fuzz/fuzz_*.c; do
 	[ "$name" = fuzz_ingest ] && seeds=(-seed_inputs=tests/data/hyper_stock_0.txt,tests/data/hyper_patched_0.txt)
 	[ "$name" = fuzz_ftrace ] && seeds=(-seed_inputs=tests/data/ftrace.bin)
 	n=$((n + 1))
-	if "build/tests/fuzz/$name" -max_total_time="${FUZZ_SECONDS:-10}" -max_len=6000 -artifact_prefix="$work/" \
+	if "build/tests/fuzz/$name" -seed="${FUZZ_SEED:-0}" -max_total_time="$seconds" -max_len=6000 -artifact_prefix="$work/" \
 		"${seeds[@]}" "$work" >"$work/log" 2>&1; then
-		echo "ok $n - $name finds nothing in ${FUZZ_SECONDS:-10} s"
+		echo "ok $n - $name finds nothing in $seconds s"
 	else
-		echo "not ok $n - $name finds nothing in ${FUZZ_SECONDS:-10} s"
+		echo "not ok $n - $name finds nothing in $seconds s"
 		tail -30 "$work/log" | sed 's/^/# /'
 		for artifact in "$work"/crash-* "$work"/leak-* "$work"/timeout-*; do
 			[ -f "$artifact" ] && { echo "# $artifact:"; base64 "$artifact" | sed 's/^/#   /'; }

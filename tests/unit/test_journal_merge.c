@@ -248,6 +248,24 @@ static void test_continuation_records_are_one_record(void **state)
 	assert_int_equal(hs_merge_counts(merge)->missing, 0);
 }
 
+static void test_late_records_that_are_joined_take_all_their_numbers_out_of_the_gap(void **state)
+{
+	scoped(hs_merge) struct hs_merge *merge = new_merge(1 << 20);
+
+	(void)state;
+	put_text(merge, 1, -1, "first", false);
+	put_text(merge, 4, -1, "fourth", false);
+	hs_merge_flush(merge);
+	put_text(merge, 2, -1, "late, ", false);
+	put_text(merge, 3, -1, "and more", true);
+	hs_merge_flush(merge);
+	put_text(merge, 3, -1, "again", false);
+	put_text(merge, 5, -1, "fifth", false);
+	assert_out(merge, "host:1 host:2-3! host:4 host:2-3~ host:5");
+	assert_int_equal(hs_merge_counts(merge)->missing, 0);
+	assert_int_equal(hs_merge_counts(merge)->duplicates, 1);
+}
+
 static void test_a_continuation_finds_its_own_callers_line_among_others(void **state)
 {
 	scoped(hs_merge) struct hs_merge *merge = new_merge(1 << 20);
@@ -391,6 +409,7 @@ int main(void)
 		cmocka_unit_test(test_duplicates_are_dropped_and_counted),
 		cmocka_unit_test(test_a_threshold_leaves_no_gap_and_can_change_at_any_time),
 		cmocka_unit_test(test_continuation_records_are_one_record),
+		cmocka_unit_test(test_late_records_that_are_joined_take_all_their_numbers_out_of_the_gap),
 		cmocka_unit_test(test_a_continuation_finds_its_own_callers_line_among_others),
 		cmocka_unit_test(test_a_fragment_without_its_head_is_kept_and_said_to_be_one),
 		cmocka_unit_test(test_a_record_below_the_threshold_takes_its_continuations_with_it),

@@ -386,26 +386,28 @@ static void hand_out_gap(struct hs_merge *merge, struct stream *stream, const st
 	merge->config.on_record(merge->config.ctx, &gap);
 }
 
-/* The number's turn: a gap before it, or its place in one that was told. True: it was missed. */
+/* Its numbers' turn, several when others were joined into it: a gap before, or a place in one that was told; then true.
+ */
 static bool follow_numbers(struct hs_merge *merge, struct stream *stream, const struct hs_journal_record *record)
 {
-	struct range *gap;
+	bool was_missed = stream->has_next && record->seq < stream->next_seq;
 
 	if (!record->has_seq)
 		return false;
-	if (stream->has_next && record->seq < stream->next_seq) {
-		gap = find_gap(stream, record->seq);
+	for (uint64_t seq = record->seq; was_missed && seq <= record->last_seq && seq < stream->next_seq; seq++) {
+		struct range *gap = find_gap(stream, seq);
+
 		if (gap) {
-			fill_gap(stream, gap, record->seq);
+			fill_gap(stream, gap, seq);
 			merge->counts.missing--;
 		}
-		return true;
 	}
 	if (stream->has_next && record->seq > stream->next_seq)
 		hand_out_gap(merge, stream, record);
+	if (!stream->has_next || record->last_seq >= stream->next_seq)
+		stream->next_seq = record->last_seq + 1;
 	stream->has_next = true;
-	stream->next_seq = record->last_seq + 1;
-	return false;
+	return was_missed;
 }
 
 static void hand_out_one(struct hs_merge *merge, struct stream *stream)
