@@ -11,9 +11,11 @@
 #include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include <cmocka.h>
 
+#include "base/io.h"
 #include "base/log.h"
 #include "qemulog/tail.h"
 #include "tests/data/sample.h"
@@ -422,6 +424,95 @@ static void test_lines_of_others_are_foreign(void **state)
 	assert_int_equal(decode_bytes("\0\0\0", 3, &line), HS_QEMULOG_FOREIGN);
 	/* The only event of QEMU without an underscore is known with a prefix. */
 	assert_int_equal(decode(PREFIX "ioinst IOINST: x", &line), HS_QEMULOG_DECODED);
+}
+
+/* ---- QEMU 10.2 and newer -------------------------------------------------------------------------- */
+
+#define ISO_PREFIX "2026-11-21T02:32:03.395068Z "
+#define THREAD_PREFIX "qemu-system-x86_64: (1144713:CPU 0/KVM): "
+
+static void test_the_prefixes_of_newer_qemus_say_the_same(void **state)
+{
+	static const struct {
+		const char *prefix;
+		uint32_t tid;
+		uint64_t time_ns;
+	} forms[] = {
+		{ ISO_PREFIX, 0, 1795228323395068000 },
+		{ "2026-11-21T02:32:03Z ", 0, 1795228323000000000 },
+		{ ISO_PREFIX THREAD_PREFIX, 1144713, 1795228323395068000 },
+		{ THREAD_PREFIX, 1144713, 0 },
+	};
+
+	(void)state;
+	for (size_t form = 0; form < HS_ARRAY_SIZE(forms); form++) {
+		for (size_t i = 0; i < HS_QEMULOG_OTHER; i++) {
+			const char *event = hot_lines[HS_QEMULOG_OTHER + i];
+			scoped(mem) char *text = hs_format("%s%s", forms[form].prefix, event);
+			struct hs_qemulog_line line, plain;
+
+			assert_int_equal(verdict_of(text), HS_QEMULOG_DECODED);
+			assert_int_equal(decode(event, &plain), HS_QEMULOG_DECODED);
+			assert_int_equal(decode(text, &line), HS_QEMULOG_DECODED);
+			assert_true(line.tid == forms[form].tid && line.time_ns == forms[form].time_ns);
+			assert_int_equal(line.fields, plain.fields | (forms[form].time_ns ? HS_QEMULOG_HAS_TIME : 0));
+			assert_int_equal(line.event, plain.event);
+			assert_true(line.sid == plain.sid && line.iova == plain.iova && line.high == plain.high &&
+				    line.gen == plain.gen && line.new_gen == plain.new_gen);
+		}
+	}
+}
+
+/* Every second day since 1970 for 400 years, and what gmtime() says of it. */
+static void test_a_date_is_the_one_of_gmtime(void **state)
+{
+	(void)state;
+	for (time_t sec = 0; sec < 146097 * 86400ll; sec += 2 * 86400 + 3661) {
+		struct hs_qemulog_line line;
+		char text[128];
+		struct tm tm;
+
+		strftime(text, sizeof(text), "%FT%TZ " HIT, gmtime_r(&sec, &tm));
+		assert_int_equal(decode(text, &line), HS_QEMULOG_DECODED);
+		assert_int_equal(line.time_ns, (uint64_t)sec * 1000000000);
+	}
+}
+
+static void test_what_only_resembles_the_newer_prefixes_is_foreign_or_torn(void **state)
+{
+	static const char *const foreign[] = {
+		ISO_PREFIX "qemu-system-x86_64: warning: no such feature",
+		ISO_PREFIX THREAD_PREFIX "warning: no such feature",
+		"2026-13-21T02:32:03Z " HIT,
+		"2026-11-32T02:32:03Z " HIT,
+		"2026-11-21T24:32:03Z " HIT,
+		"2026-11-21T02:60:03Z " HIT,
+		"2026-11-21T02:32:61Z " HIT,
+		"1969-11-21T02:32:03Z " HIT,
+		"9999-11-21T02:32:03Z " HIT,
+		"2026-11-21T02:32:03.12345Z " HIT,
+		"2026-11-21T02:32:03.1234567Z " HIT,
+		"2026-11-21T02:32:03 " HIT,
+		"2026-11-21 02:32:03Z " HIT,
+		"2026-1-21T02:32:03Z " HIT,
+		"qemu-system-x86_64: (main): " HIT,
+		"qemu-system-x86_64: (99999999999:main): " HIT,
+	};
+	struct hs_qemulog_line line;
+
+	(void)state;
+	for (size_t i = 0; i < HS_ARRAY_SIZE(foreign); i++)
+		assert_int_equal(verdict_of(foreign[i]), HS_QEMULOG_FOREIGN);
+	assert_int_equal(verdict_of(ISO_PREFIX "vtd_inv_qi_tail write ta" ISO_PREFIX "vtd_inv_qi_head x 5"),
+			 HS_QEMULOG_TORN);
+	for (size_t cut = 1; cut < strlen(ISO_PREFIX HIT); cut++) {
+		scoped(mem) char *text = hs_format("%.*s", (int)cut, ISO_PREFIX HIT);
+
+		assert_int_not_equal(verdict_of(text), HS_QEMULOG_DECODED);
+	}
+	/* No thread: an event's own words. */
+	assert_int_equal(decode("vfio_intx x: (12:04): y", &line), HS_QEMULOG_DECODED);
+	assert_memory_equal(line.name, "vfio_intx", line.name_len);
 }
 
 /* ---- tears --------------------------------------------------------------------------------------- */
@@ -963,6 +1054,9 @@ int main(void)
 		cmocka_unit_test(test_a_value_beyond_its_limit_is_torn),
 		cmocka_unit_test(test_other_events_are_known_by_name_and_sid),
 		cmocka_unit_test(test_lines_of_others_are_foreign),
+		cmocka_unit_test(test_the_prefixes_of_newer_qemus_say_the_same),
+		cmocka_unit_test(test_a_date_is_the_one_of_gmtime),
+		cmocka_unit_test(test_what_only_resembles_the_newer_prefixes_is_foreign_or_torn),
 		cmocka_unit_test(test_a_line_cut_anywhere_is_never_decoded),
 		cmocka_unit_test(test_a_line_merged_with_the_next_is_torn),
 		cmocka_unit_test(test_a_last_line_without_newline_counts_if_its_shape_is_whole),

@@ -179,41 +179,14 @@ static void decode_other(const struct hs_qemulog_line *decoded, const char *end,
 		line->kind = HS_INGEST_TORN;
 }
 
-#define ISO_TIME_BYTES 28
-
-/* Newer QEMUs may put `PROGRAM: (TID:THREAD): ` before an event: what follows it, or p. */
-static const char *skip_thread(const char *p, const char *end)
-{
-	const char *close = memmem(p, (size_t)(end - p), "): ", 3), *open, *digit;
-
-	open = close ? memrchr(p, '(', (size_t)(close - p)) : NULL;
-	if (!open)
-		return p;
-	for (digit = open + 1; digit < close && *digit >= '0' && *digit <= '9'; digit++)
-		continue;
-	return digit > open + 1 && *digit == ':' ? close + 3 : p;
-}
-
-/* What follows the prefixes of QEMU 10.2 and newer; `text` itself when it has none of them. */
-static const char *skip_new_prefix(const char *text, const char *end)
-{
-	const char *after_time = end - text >= ISO_TIME_BYTES ? ingest_match_iso_time(text) : NULL;
-
-	return skip_thread(after_time ? after_time : text, end);
-}
-
 void hs_ingest_line_decode(const char *text, size_t len, struct hs_ingest_line *line)
 {
 	enum hs_qemulog_verdict verdict;
 	struct hs_qemulog_line decoded;
-	const char *event;
 
 	memset(line, 0, sizeof(*line));
 	if (len && text[len - 1] == '\r')
 		len--;
-	event = skip_new_prefix(text, text + len);
-	len -= (size_t)(event - text);
-	text = event;
 	if (len + 1 <= SHAPE_SPAN - 64) {
 		/* The shapes read on behind the line and end at a newline: give them a copy that has both. */
 		char copy[SHAPE_SPAN] = { 0 };

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What a line of an IOMMU log means to a DMA trace, whichever QEMU wrote it: stock ones (the shapes of qemulog/, and
- * the other prefixes that QEMU 10.2 and newer put before them), or hypersio's, whose patch adds `pmask` to
- * vtd_iotlb_page_hit, `level` to vtd_iotlb_page_update, and vtd_slpte_fetch. Pure; any thread. Included by the reader
- * of logs only: the inner loop is here.
+ * What a line of an IOMMU log means to a DMA trace, whichever QEMU wrote it: stock ones (the shapes of qemulog/), or
+ * hypersio's, whose patch adds `pmask` to vtd_iotlb_page_hit, `level` to vtd_iotlb_page_update, and vtd_slpte_fetch.
+ * Pure; any thread. Included by the reader of logs only: the inner loop is here.
  */
 #ifndef HS_HYPER_INGEST_LINE_H
 #define HS_HYPER_INGEST_LINE_H
@@ -119,19 +118,6 @@ static SHAPE_INLINE void ingest_take_stock(const struct hs_qemulog_line *stock, 
 }
 
 /*
- * The prefix of QEMU 10.2 and newer, `2026-01-08T17:03:24.123456Z ` without the microseconds when there are none: what
- * follows it, or NULL. The time itself is of no use here. 28 bytes at p must be readable.
- */
-static SHAPE_INLINE const char *ingest_match_iso_time(const char *p)
-{
-	if (p[4] != '-' || p[7] != '-' || p[10] != 'T' || p[13] != ':' || p[16] != ':')
-		return NULL;
-	if (p[19] == 'Z' && p[20] == ' ')
-		return p + 21;
-	return p[19] == '.' && p[26] == 'Z' && p[27] == ' ' ? p + 28 : NULL;
-}
-
-/*
  * A line of the events that make up nearly all of a log: what follows its newline, or NULL for any other. SHAPE_SPAN
  * bytes at p must be readable.
  */
@@ -142,8 +128,6 @@ static SHAPE_INLINE const char *ingest_match_hot(const char *p, struct hs_ingest
 
 	stock.fields = 0;
 	name = shape_match_prefix(p, &stock);
-	if (!name)
-		name = ingest_match_iso_time(p);
 	if (!name)
 		return NULL;
 	next = shape_match_event(name, &stock, true);

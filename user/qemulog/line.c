@@ -9,9 +9,6 @@
 #include "base/scoped.h"
 #include "qemulog/shape.h"
 
-/* The last whole second whose last nanosecond fits 64 bits. */
-#define MAX_SEC (UINT64_MAX / 1000000000 - 1)
-
 static const char *const hot_names[HS_QEMULOG_OTHER] = {
 	[HS_QEMULOG_PAGE_HIT] = "vtd_iotlb_page_hit",
 	[HS_QEMULOG_PAGE_UPDATE] = "vtd_iotlb_page_update",
@@ -71,7 +68,7 @@ static bool read_time(struct rest *rest, uint64_t *time_ns)
 	const char *usec_at;
 	uint64_t sec, usec;
 
-	if (!read_number(rest, 10, 11, &sec) || sec > MAX_SEC || !read_text(rest, "."))
+	if (!read_number(rest, 10, 11, &sec) || sec > HS_QEMULOG_SEC_MAX || !read_text(rest, "."))
 		return false;
 	usec_at = rest->at;
 	if (!read_number(rest, 10, 6, &usec) || rest->at - usec_at != 6 || !read_text(rest, ":"))
@@ -85,24 +82,61 @@ static bool is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-/* DECODED: the prefix was read, or there is none. */
-static enum hs_qemulog_verdict read_prefix(struct rest *rest, struct hs_qemulog_line *line)
+/* The shape reads on behind the time: give it a copy with room. */
+static bool read_iso_time(struct rest *rest, uint64_t *time_ns)
+{
+	size_t len = (size_t)(rest->end - rest->at);
+	char copy[64] = { 0 };
+	const char *next;
+
+	memcpy(copy, rest->at, len < 32 ? len : 32);
+	next = shape_match_iso_time(copy, time_ns);
+	if (next)
+		rest->at += next - copy;
+	return next;
+}
+
+/* `PROGRAM: (tid:THREAD): ` */
+static void read_thread(struct rest *rest, struct hs_qemulog_line *line)
+{
+	size_t len = (size_t)(rest->end - rest->at);
+	const char *open = memmem(rest->at, len, ": (", 3), *close;
+	struct rest inside = { .at = open ? open + 3 : rest->end, .end = rest->end };
+	uint64_t tid;
+
+	if (!open || memchr(rest->at, ' ', (size_t)(open - rest->at)) || !read_number(&inside, 10, 10, &tid) ||
+	    tid > INT32_MAX || !read_text(&inside, ":"))
+		return;
+	close = memmem(inside.at, (size_t)(inside.end - inside.at), "): ", 3);
+	if (!close)
+		return;
+	line->tid = (uint32_t)tid;
+	rest->at = close + 3;
+}
+
+/* DECODED: the prefix was read, or there is none. *is_event: only an event has such a one. */
+static enum hs_qemulog_verdict read_prefix(struct rest *rest, struct hs_qemulog_line *line, bool *is_event)
 {
 	const char *start = rest->at, *p = start;
 	uint64_t tid, time_ns;
 
 	while (p < rest->end && is_digit(*p))
 		p++;
-	if (p == start)
+	if (p > start && p < rest->end && *p == '@') {
+		*is_event = true;
+		if (!read_number(rest, 10, 10, &tid) || tid > INT32_MAX || !read_text(rest, "@") ||
+		    !read_time(rest, &time_ns))
+			return HS_QEMULOG_TORN;
+		line->tid = (uint32_t)tid;
+		line->time_ns = time_ns;
+		line->fields |= HS_QEMULOG_HAS_TIME;
 		return HS_QEMULOG_DECODED;
-	if (p == rest->end || *p != '@')
+	}
+	if (read_iso_time(rest, &line->time_ns))
+		line->fields |= HS_QEMULOG_HAS_TIME;
+	else if (p > start)
 		return HS_QEMULOG_FOREIGN;
-	if (!read_number(rest, 10, 10, &tid) || tid > INT32_MAX || !read_text(rest, "@") ||
-	    !read_time(rest, &time_ns))
-		return HS_QEMULOG_TORN;
-	line->tid = (uint32_t)tid;
-	line->time_ns = time_ns;
-	line->fields |= HS_QEMULOG_HAS_TIME;
+	read_thread(rest, line);
 	return HS_QEMULOG_DECODED;
 }
 
@@ -111,14 +145,13 @@ static bool is_name_char(char c)
 	return (c >= 'a' && c <= 'z') || c == '_' || is_digit(c) || (c >= 'A' && c <= 'Z');
 }
 
-static enum hs_qemulog_verdict read_name(struct rest *rest, struct hs_qemulog_line *line)
+static enum hs_qemulog_verdict read_name(struct rest *rest, struct hs_qemulog_line *line, bool is_event)
 {
 	const char *start = rest->at, *p = start;
-	bool timed = line->fields & HS_QEMULOG_HAS_TIME;
 
 	while (p < rest->end && is_name_char(*p))
 		p++;
-	if (!timed && (p == start || !memchr(start, '_', (size_t)(p - start))))
+	if (!is_event && (p == start || !memchr(start, '_', (size_t)(p - start))))
 		return HS_QEMULOG_FOREIGN;
 	if (p < rest->end && *p == ' ' && p > start) {
 		line->name = start;
@@ -126,7 +159,7 @@ static enum hs_qemulog_verdict read_name(struct rest *rest, struct hs_qemulog_li
 		rest->at = p + 1;
 		return HS_QEMULOG_DECODED;
 	}
-	return timed || p == rest->end ? HS_QEMULOG_TORN : HS_QEMULOG_FOREIGN;
+	return is_event || p == rest->end ? HS_QEMULOG_TORN : HS_QEMULOG_FOREIGN;
 }
 
 static enum hs_qemulog_event event_of_name(const char *name, size_t len)
@@ -156,11 +189,22 @@ static enum hs_qemulog_verdict decode_hot(const char *name, const char *end, str
 	return HS_QEMULOG_DECODED;
 }
 
-/* A second tid@sec.usec: inside a line: the first line lost its end. */
+#define ISO_DATE_BYTES 10 /* before its 'T' */
+
+/* A second time inside a line, with its thread or as newer QEMUs write it: the first line lost its end. */
 static bool holds_prefix(const char *start, const char *end)
 {
 	const char *at = start;
 	uint64_t time_ns;
+
+	while ((at = memchr(at, 'T', (size_t)(end - at)))) {
+		struct rest rest = { .at = at - ISO_DATE_BYTES, .end = end };
+
+		if (at - start >= ISO_DATE_BYTES && read_iso_time(&rest, &time_ns))
+			return true;
+		at++;
+	}
+	at = start;
 
 	while ((at = memchr(at, '@', (size_t)(end - at)))) {
 		struct rest rest = { .at = at + 1, .end = end };
@@ -207,9 +251,8 @@ static const struct {
 	const char *words;
 	bool (*read)(struct rest *rest, uint64_t *sid);
 } sid_forms[] = {
-	{ "sid 0x", read_sid },	    { "sid=0x", read_sid }, { "source id 0x", read_sid },
-	{ "bus ", read_bus_devfn }, { "dev ", read_bdf },   { "device ", read_bdf },
-	{ "Device ", read_bdf },
+	{ "sid 0x", read_sid }, { "sid=0x", read_sid },	 { "source id 0x", read_sid }, { "bus ", read_bus_devfn },
+	{ "dev ", read_bdf },	{ "device ", read_bdf }, { "Device ", read_bdf },
 };
 
 static bool read_sid_form(const char *word, const char *end, uint16_t *out)
@@ -250,14 +293,17 @@ enum hs_qemulog_verdict hs_qemulog_decode(const char *text, size_t len, struct h
 {
 	struct rest rest = { .at = text, .end = text + len };
 	enum hs_qemulog_verdict verdict;
+	bool is_event = false;
 
 	memset(line, 0, sizeof(*line));
 	line->event = HS_QEMULOG_OTHER;
 	if (len && text[len - 1] == '\r')
 		rest.end--;
-	verdict = read_prefix(&rest, line);
+	verdict = read_prefix(&rest, line, &is_event);
 	if (verdict == HS_QEMULOG_DECODED)
-		verdict = read_name(&rest, line);
+		verdict = read_name(&rest, line, is_event);
+	if (verdict == HS_QEMULOG_FOREIGN)
+		*line = (struct hs_qemulog_line){ .event = HS_QEMULOG_OTHER };
 	if (verdict != HS_QEMULOG_DECODED)
 		return verdict;
 

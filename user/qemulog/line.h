@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * One line of the log that QEMU writes with `-trace ... -msg timestamp=on -D FILE` (up to QEMU 10.1):
+ * One line of the log that QEMU writes with `-trace ... -msg timestamp=on -D FILE`, up to 10.1 and from 10.2 on:
  *     11574@1795228323.395068:vtd_iotlb_page_hit IOTLB page hit sid 0x20 iova 0x2bff8c0 slpte 0xf200083 ...
- * that is [tid@sec.usec:]name SPACE text, CLOCK_REALTIME, with the formats of QEMU's trace-events files.
+ *     2026-11-21T02:32:03.395068Z vtd_iotlb_page_hit IOTLB page hit sid 0x20 iova 0x2bff8c0 slpte 0xf200083 ...
+ * that is [prefix]name SPACE text, CLOCK_REALTIME, with the formats of QEMU's trace-events files; still newer ones may
+ * add `PROGRAM: (tid:THREAD): ` behind the time.
  * The decoder is pure and trusts nothing: any bytes may be given. Thread-safe.
  */
 #ifndef HS_QEMULOG_LINE_H
@@ -32,7 +34,7 @@ enum hs_qemulog_verdict {
 
 /* Which members of struct hs_qemulog_line are present; the others mean nothing. */
 enum {
-	HS_QEMULOG_HAS_TIME = 1 << 0, /* tid and time_ns */
+	HS_QEMULOG_HAS_TIME = 1 << 0, /* time_ns */
 	HS_QEMULOG_HAS_SID = 1 << 1,
 	HS_QEMULOG_HAS_PAGE = 1 << 2, /* iova, slpte, domain */
 	HS_QEMULOG_HAS_CONTEXT = 1 << 3, /* high, low, gen */
@@ -44,7 +46,7 @@ struct hs_qemulog_line {
 	uint32_t name_len;
 	uint32_t fields; /* HS_QEMULOG_HAS_... */
 	enum hs_qemulog_event event;
-	uint32_t tid;
+	uint32_t tid; /* 0: the line does not say */
 	uint64_t time_ns; /* CLOCK_REALTIME, in steps of 1000 */
 	uint64_t iova; /* as the device gave it */
 	uint64_t slpte; /* second-level page table entry, the leaf */
@@ -61,8 +63,8 @@ struct hs_qemulog_line {
  * beyond them. Writes *line in every case; after TORN only time, name and event can be there, as far as they
  * could be read, after FOREIGN nothing.
  *
- * A line without tid@sec.usec: counts as an event only if its first word is a name with an underscore, as all
- * but one of QEMU's 5000 have. An OTHER event is torn if its text holds a NUL or another line's prefix; a cut
+ * A line without tid@sec.usec: counts as an event only if its first word, behind the newer prefixes, is a name with
+ * an underscore, as all but one of QEMU's 5000 have. An OTHER event is torn if its text holds a NUL or another line's prefix; a cut
  * in its text cannot be seen, because any text is possible there.
  */
 enum hs_qemulog_verdict hs_qemulog_decode(const char *text, size_t len, struct hs_qemulog_line *line);

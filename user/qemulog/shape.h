@@ -20,6 +20,7 @@
 #include "qemulog/line.h"
 
 #define SHAPE_SPAN 256
+#define HS_QEMULOG_SEC_MAX (UINT64_MAX / 1000000000 - 1) /* the last second that fits 64 bits of nanoseconds */
 #define SHAPE_INLINE inline __attribute__((always_inline))
 
 /* memcmp() of a constant length becomes a few wide loads and compares. */
@@ -131,8 +132,7 @@ static SHAPE_INLINE const char *match_page(const char *p, struct hs_qemulog_line
 }
 
 /* From behind "bus 0x" to behind the newline; NULL when it is not that. */
-static SHAPE_INLINE const char *match_context(const char *p, struct hs_qemulog_line *line, bool full,
-					      bool update)
+static SHAPE_INLINE const char *match_context(const char *p, struct hs_qemulog_line *line, bool full, bool update)
 {
 	uint64_t bus, devfn;
 
@@ -188,9 +188,52 @@ static SHAPE_INLINE const char *shape_match_event(const char *p, struct hs_qemul
 	return NULL;
 }
 
+/* Days since 1970-01-01 of a date of the Gregorian calendar after it; years begin in March, so leap days end them. */
+static inline uint64_t shape_days_of(uint64_t year, uint64_t month, uint64_t day)
+{
+	uint64_t march_year = month > 2 ? year : year - 1, march_month = (month + 9) % 12;
+
+	return march_year * 365 + march_year / 4 - march_year / 100 + march_year / 400 + (march_month * 153 + 2) / 5 +
+	       day - 1 - 719468;
+}
+
 /*
- * "tid@sec.usec:" of the widths seen until the year 2286; larger numbers are left to the decoder, which
- * checks their limits. Returns the name's place, p itself when the line has no prefix, NULL when it is
+ * "2026-01-08T17:03:24.123456Z ", without the fraction when that is 0: what QEMU 10.2 and newer put before an event.
+ * Returns what follows, or NULL. 64 bytes at p must be readable.
+ */
+static SHAPE_INLINE const char *shape_match_iso_time(const char *p, uint64_t *time_ns)
+{
+	static const char ends[] = "--T::";
+	uint64_t part[5], usec = 0, sec;
+	const char *at = p + 5;
+
+	if (decimal_run(p) != 4 || p[4] != '-')
+		return NULL;
+	for (unsigned int i = 0; i < 5; i++, at += 3) {
+		if (decimal_run(at) != 2 || (i < 4 && at[2] != ends[i + 1]))
+			return NULL;
+		part[i] = decimal_value(at, 2);
+	}
+	at--;
+	if (*at == '.') {
+		if (decimal_run(at + 1) != 6)
+			return NULL;
+		usec = decimal_value(at + 1, 6);
+		at += 7;
+	}
+	if (at[0] != 'Z' || at[1] != ' ' || decimal_value(p, 4) < 1970 || part[0] - 1 > 11 || part[1] - 1 > 30 ||
+	    part[2] > 23 || part[3] > 59 || part[4] > 60)
+		return NULL;
+	sec = ((shape_days_of(decimal_value(p, 4), part[0], part[1]) * 24 + part[2]) * 60 + part[3]) * 60 + part[4];
+	if (sec > HS_QEMULOG_SEC_MAX)
+		return NULL;
+	*time_ns = sec * 1000000000 + usec * 1000;
+	return at + 2;
+}
+
+/*
+ * "tid@sec.usec:" of the widths seen until the year 2286, or the time of newer QEMUs; larger numbers are left to the
+ * decoder, which checks their limits. Returns the name's place, p itself when the line has no prefix, NULL when it is
  * something else.
  */
 static SHAPE_INLINE const char *shape_match_prefix(const char *p, struct hs_qemulog_line *line)
@@ -200,6 +243,11 @@ static SHAPE_INLINE const char *shape_match_prefix(const char *p, struct hs_qemu
 
 	if (!tid_len)
 		return p;
+	if (p[tid_len] == '-') {
+		line->tid = 0;
+		line->fields |= HS_QEMULOG_HAS_TIME;
+		return shape_match_iso_time(p, &line->time_ns);
+	}
 	if (tid_len > 9 || p[tid_len] != '@')
 		return NULL;
 	sec_len = decimal_run(sec);
