@@ -64,8 +64,8 @@ struct hs_qemulog_line {
  * could be read, after FOREIGN nothing.
  *
  * A line without tid@sec.usec: counts as an event only if its first word, behind the newer prefixes, is a name with
- * an underscore, as all but one of QEMU's 5000 have. An OTHER event is torn if its text holds a NUL or another line's prefix; a cut
- * in its text cannot be seen, because any text is possible there.
+ * an underscore, as all but one of QEMU's 5000 have. An OTHER event is torn if its text holds a NUL or another line's
+ * prefix; a cut in its text cannot be seen, because any text is possible there.
  */
 enum hs_qemulog_verdict hs_qemulog_decode(const char *text, size_t len, struct hs_qemulog_line *line);
 
