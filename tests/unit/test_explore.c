@@ -173,6 +173,19 @@ static void test_every_combination_is_a_point_and_the_last_axis_changes_fastest(
 	}
 }
 
+static void test_the_name_of_a_trace_may_have_blanks(void **state)
+{
+	scoped(hs_explore_plan) struct hs_explore_plan *plan = NULL;
+	char lines[256];
+
+	(void)state;
+	write_trace("its name.dma", 1, TENANTS);
+	snprintf(lines, sizeof(lines), "trace = %s/its name.dma ,  %s/a.dma\nqueue = 4 , 8\n", dir, dir);
+	assert_int_equal(make(lines, &plan), 0);
+	assert_int_equal(plan->point_nr, 2 * 2);
+	assert_non_null(strstr(hs_explore_plan_word(plan, 2, HS_AXIS_TRACE), "/its name.dma"));
+}
+
 static void test_a_plan_that_makes_no_sense_is_a_usage_error(void **state)
 {
 	static const char *const bad[] = {
@@ -365,6 +378,7 @@ int main(void)
 		cmocka_unit_test(test_ranges_double_multiply_and_add),
 		cmocka_unit_test(test_ranges_that_never_arrive_are_refused),
 		cmocka_unit_test(test_every_combination_is_a_point_and_the_last_axis_changes_fastest),
+		cmocka_unit_test(test_the_name_of_a_trace_may_have_blanks),
 		cmocka_unit_test(test_a_plan_that_makes_no_sense_is_a_usage_error),
 		cmocka_unit_test(test_a_point_is_known_by_what_is_simulated),
 		cmocka_unit_test(test_a_row_that_was_not_finished_is_cut_off_and_a_newer_one_counts),

@@ -159,8 +159,9 @@ int hs_opt_list_each(const struct hs_opt_list *list, hs_opt_take_word take_word,
 
 		if (!words)
 			return -ENOMEM;
-		for (char *word = strtok_r(words, ", ", &save); word; word = strtok_r(NULL, ", ", &save)) {
-			int err = take_word(ctx, word);
+		for (char *next = strtok_r(words, ",", &save); next; next = strtok_r(NULL, ",", &save)) {
+			const char *word = trim(next);
+			int err = *word ? take_word(ctx, word) : 0;
 
 			if (err)
 				return err;

@@ -30,7 +30,7 @@ int hs_opt_lines_read(const char *file, char **path, char **name, char **text);
 
 /* Takes one word of a list; 0, -E2BIG when there is no room, or -errno after a message. */
 typedef int (*hs_opt_take_word)(void *ctx, const char *word);
-/* Each word between the commas and blanks of each item. 0, or what take_word said first. */
+/* Each word between the commas of each item, without blanks around it. 0, or what take_word said first. */
 int hs_opt_list_each(const struct hs_opt_list *list, hs_opt_take_word take_word, void *ctx);
 
 #endif
