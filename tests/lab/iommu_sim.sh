@@ -47,4 +47,8 @@ fails "what does not fit together" 2 "cannot be 8 ways" "$hsbpf" iommu-sim "$wor
 fails "a value that is none" 2 "'best' is no value for dtlb-policy" "$hsbpf" iommu-sim "$work/trace" --dtlb-policy best
 fails "no such fault" 2 "has no such fault" "$hsbpf" iommu-sim "$work/trace" --compat hypersio --correct everything
 fails "a correction of our own model" 2 "are for --compat" "$hsbpf" iommu-sim "$work/trace" --correct walk
+fails "a full disk" 1 "cannot write to standard output: No space left" \
+	sh -c "'$hsbpf' iommu-sim '$work/trace' --json >/dev/full"
+fails "a full disk for the tenants" 1 "cannot write /dev/full: No space left" "$hsbpf" iommu-sim "$work/trace" --tenants-csv /dev/full
+fails "times in seconds that were meant in ns" 2 "pcie: more than a second" "$hsbpf" iommu-sim "$work/trace" --pcie 450
 plan

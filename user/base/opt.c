@@ -300,7 +300,17 @@ static int run_verb(const struct hs_verb *verb, int argc, char **argv)
 	return exit_code(verb->run(config, argc - operands, argv + operands));
 }
 
-int hs_verb_main(const struct hs_verb *const *verbs, const char *summary, int argc, char **argv)
+/* What was printed has to have arrived: a document that a full disk cut off is no success. */
+static int end_output(int code)
+{
+	errno = 0;
+	if ((!fflush(stdout) && !ferror(stdout)) || code != HS_EXIT_OK)
+		return code;
+	hs_err("cannot write to standard output: %s", strerror(errno ? errno : EIO));
+	return HS_EXIT_FAILURE;
+}
+
+static int run_main(const struct hs_verb *const *verbs, const char *summary, int argc, char **argv)
 {
 	const struct hs_verb *verb;
 	int words;
@@ -324,4 +334,9 @@ int hs_verb_main(const struct hs_verb *const *verbs, const char *summary, int ar
 		return HS_EXIT_USAGE;
 	}
 	return run_verb(verb, argc - words, argv + words);
+}
+
+int hs_verb_main(const struct hs_verb *const *verbs, const char *summary, int argc, char **argv)
+{
+	return end_output(run_main(verbs, summary, argc, argv));
 }

@@ -60,9 +60,10 @@ static int write_tenants(const char *path, const struct hs_sim_result *result, c
 	file = fopen(path, "we");
 	if (!file)
 		return hs_fail(-errno, "cannot write %s:", path);
+	errno = 0;
 	hs_sim_result_print_tenants(result, trace, file);
 	if (fflush(file) || ferror(file))
-		return hs_fail(-EIO, "cannot write %s:", path);
+		return hs_fail(errno ? -errno : -EIO, "cannot write %s:", path);
 	return 0;
 }
 
