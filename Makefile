@@ -124,7 +124,7 @@ $(B)/tests/bench/kvmgen $(B)/tests/lab/kvmguest: $(B)/tests/%: $(B)/tests/%.o
 
 # Everything compiled again for the fuzzers, with the sanitizers that stop at the first fault.
 FUZZ_FLAGS := -O1 -g -std=gnu11 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
-FUZZ_OBJ   := $(patsubst %.c,$(B)/fuzz/%.o,$(wildcard user/qemulog/*.c user/trace/*.c user/print/*.c user/timeline/*.c user/analysis/*.c user/correlate/*.c user/agent/wire.c user/ftrace/*.c user/guest/*.c user/journal/*.c user/hyper/dmatrace.c user/hyper/sim*.c user/hyper/ingest*.c user/hyper/gen_spool.c user/capture/vm.c user/capture/tracefs.c trace_events/*.c user/base/*.c) $(MIG_SRC))
+FUZZ_OBJ   := $(patsubst %.c,$(B)/fuzz/%.o,$(wildcard user/qemulog/*.c user/trace/*.c user/print/*.c user/timeline/*.c user/analysis/*.c user/correlate/*.c user/agent/wire.c user/ftrace/*.c user/guest/*.c user/journal/*.c user/hyper/dmatrace.c user/hyper/sim*.c user/hyper/ingest*.c user/hyper/gen_spool.c user/hyper/gen_watch.c user/capture/vm.c user/capture/tracefs.c trace_events/*.c user/base/*.c) $(MIG_SRC))
 $(B)/fuzz/%.o: %.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CLANG) $(CPPFLAGS) $(PKG_CFLAGS) $(FUZZ_FLAGS) -MMD -MP -c -o $@ $<

@@ -15,6 +15,7 @@
 #include "hyper/gen.h"
 #include "hyper/gen_hypersio.h"
 #include "hyper/gen_spool.h"
+#include "hyper/gen_watch.h"
 #include "tests/data/sample.h"
 
 #include "cm.h"
@@ -687,10 +688,25 @@ static void test_a_log_without_packets_says_what_to_do(void **state)
 	assert_refused(fixture, "1 translations and no device with the 2 of a packet");
 }
 
+static void test_a_long_run_tells_how_far_it_is_and_what_is_left(void **state)
+{
+	struct hs_gen_watch watch = { .what = "logs read", .whole = 4000, .start_ns = 1 };
+	char text[128];
+
+	(void)state;
+	assert_string_equal(hs_gen_watch_format(&watch, 1, text, sizeof(text)), "logs read: 0 %");
+	watch.done = 1000;
+	assert_string_equal(hs_gen_watch_format(&watch, 20000000001, text, sizeof(text)),
+			    "logs read: 25 %, about 60 s left");
+	watch.done = 5000; /* a file that has grown */
+	assert_string_equal(hs_gen_watch_format(&watch, 20000000001, text, sizeof(text)), "logs read: 100 %");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
 	const struct CMUnitTest tests[] = {
+		TEST(test_a_long_run_tells_how_far_it_is_and_what_is_left),
 		TEST(test_the_golden_log_of_stock_qemu),
 		TEST(test_the_patched_form_of_the_same_events_gives_the_same_trace),
 		TEST(test_the_prefixes_of_newer_qemus_change_nothing),

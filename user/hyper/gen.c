@@ -39,6 +39,17 @@ static int check_format(const struct hs_gen *gen, const struct hs_gen_series *se
 		       hs_ingest_format_name(gen->logs[log].format));
 }
 
+/* Of files that have a size: one that comes through a pipe is not known before its end. */
+static uint64_t bytes_of(const struct hs_gen_series *series)
+{
+	uint64_t bytes = 0;
+	struct stat st;
+
+	for (uint32_t i = 0; i < series->path_nr; i++)
+		bytes += stat(series->paths[i], &st) ? 0 : (uint64_t)st.st_size;
+	return bytes;
+}
+
 static int read_logs(struct hs_gen *gen, const struct hs_gen_series *series)
 {
 	struct hs_ingest_config config = {
@@ -54,9 +65,10 @@ static int read_logs(struct hs_gen *gen, const struct hs_gen_series *series)
 	gen->sources = calloc(series->path_nr, sizeof(*gen->sources));
 	if (!gen->logs || !gen->sources)
 		return -ENOMEM;
+	hs_gen_watch_begin(&gen->watch, "logs read", bytes_of(series));
 	for (uint32_t i = 0; i < series->path_nr; i++) {
 		config.source = i;
-		err = hs_ingest_log(&config, series->paths[i], &gen->logs[i]);
+		err = hs_ingest_log(&config, series->paths[i], &gen->watch, &gen->logs[i]);
 		if (err)
 			return err;
 		gen->log_nr++;

@@ -77,7 +77,7 @@ static bool put_burst(struct hs_gen *gen, uint32_t tenant, struct hs_dmatrace_wr
 	struct hs_gen_taker *taker = &gen->takers[tenant];
 
 	for (uint32_t i = 0; i < gen->config->burst && put_packet(taker, tenant, writer); i++)
-		continue;
+		hs_gen_watch_add(&gen->watch, 1);
 	if (!taker->left)
 		hs_dmatrace_writer_mark_end(writer);
 	return !taker->left;
@@ -138,6 +138,7 @@ static int replay_log(struct hs_gen *gen, uint32_t log, uint32_t first_origin, s
 		order.at++;
 		if (tenant == UINT32_MAX || !put_packet(&gen->takers[tenant], tenant, writer))
 			continue;
+		hs_gen_watch_add(&gen->watch, 1);
 		if (gen->takers[tenant].left)
 			continue;
 		hs_dmatrace_writer_mark_end(writer);
@@ -166,12 +167,16 @@ static int replay_logs(struct hs_gen *gen, struct hs_dmatrace_writer *writer)
 int hs_gen_interleave(struct hs_gen *gen, struct hs_dmatrace_writer *writer)
 {
 	scoped(mem) uint32_t *alive = calloc(gen->tenant_nr, sizeof(*alive));
+	uint64_t packets = 0;
 	int err = 0;
 
 	if (!alive)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < gen->tenant_nr; i++)
+	for (uint32_t i = 0; i < gen->tenant_nr; i++) {
 		alive[i] = i;
+		packets += gen->takers[i].left;
+	}
+	hs_gen_watch_begin(&gen->watch, "trace written", packets);
 	if (gen->config->order == HS_DMATRACE_RR)
 		go_round(gen, alive, writer);
 	else if (gen->config->order == HS_DMATRACE_RAND)

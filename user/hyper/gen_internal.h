@@ -32,6 +32,7 @@ struct hs_gen {
 	struct hs_dmatrace_tenant *tenants; /* tenant_nr, as are takers */
 	struct hs_gen_taker *takers;
 	uint32_t tenant_nr;
+	struct hs_gen_watch watch;
 	bool is_cut; /* some packets or devices are not used */
 };
 

@@ -646,7 +646,8 @@ static void name_source(struct hs_dmatrace_source *source, const char *path)
 	memcpy(source->name, name, len + 1);
 }
 
-int hs_ingest_log(const struct hs_ingest_config *config, const char *path, struct hs_ingest_result *result)
+int hs_ingest_log(const struct hs_ingest_config *config, const char *path, struct hs_gen_watch *watch,
+		  struct hs_ingest_result *result)
 {
 	scoped(hs_ingest) struct hs_ingest *ingest = NULL;
 	struct hs_ingest_result done = { 0 };
@@ -654,7 +655,7 @@ int hs_ingest_log(const struct hs_ingest_config *config, const char *path, struc
 	int err = hs_ingest_open(config, path, &ingest);
 
 	if (!err)
-		err = hs_ingest_file_read(path, on_block, ingest, &file);
+		err = hs_ingest_file_read(path, watch, on_block, ingest, &file);
 	if (!err)
 		err = hs_ingest_finish(ingest, &done);
 	if (err)

@@ -9,6 +9,7 @@
 #define HS_HYPER_INGEST_H
 
 #include "hyper/gen_spool.h"
+#include "hyper/gen_watch.h"
 #include "hyper/ingest_walk.h"
 
 #define HS_INGEST_DEVICES_MAX 1024 /* of one log; hsbpf's and hypersio's have 24 */
@@ -66,7 +67,8 @@ int hs_ingest_feed(struct hs_ingest *ingest, const void *bytes, size_t len);
 /* The log has ended. Message on failure: nothing to translate, truncated, packets that cannot be found. */
 int hs_ingest_finish(struct hs_ingest *ingest, struct hs_ingest_result *result);
 
-/* All of it from a file, plain or packed. Message on failure. */
-int hs_ingest_log(const struct hs_ingest_config *config, const char *path, struct hs_ingest_result *result);
+/* All of it from a file, plain or packed, whose bytes are told the watch. Message on failure. */
+int hs_ingest_log(const struct hs_ingest_config *config, const char *path, struct hs_gen_watch *watch,
+		  struct hs_ingest_result *result);
 
 #endif

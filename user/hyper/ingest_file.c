@@ -23,6 +23,7 @@ struct input {
 	int fd, err;
 	struct sha256_ctx hash;
 	uint64_t bytes;
+	struct hs_gen_watch *watch;
 	char *block;
 };
 
@@ -41,6 +42,7 @@ static la_ssize_t read_block(struct archive *reader, void *ctx, const void **blo
 	}
 	sha256_update(&input->hash, (size_t)got, (const uint8_t *)input->block);
 	input->bytes += (uint64_t)got;
+	hs_gen_watch_add(input->watch, (uint64_t)got);
 	*block = input->block;
 	return got;
 }
@@ -88,12 +90,13 @@ static int read_text(const char *path, struct archive *reader, struct input *inp
 	return got == ARCHIVE_EOF ? 0 : bad_file(path, reader, input);
 }
 
-int hs_ingest_file_read(const char *path, hs_ingest_block_fn on_block, void *ctx, struct hs_ingest_file *out)
+int hs_ingest_file_read(const char *path, struct hs_gen_watch *watch, hs_ingest_block_fn on_block, void *ctx,
+			struct hs_ingest_file *out)
 {
 	scoped(archive_reader) struct archive *reader = new_reader();
 	scoped(fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
 	scoped(mem) char *block = malloc(BLOCK_BYTES);
-	struct input input = { .fd = fd, .block = block };
+	struct input input = { .fd = fd, .watch = watch, .block = block };
 	struct hs_ingest_file file = { 0 };
 	const void *rest;
 	int err;

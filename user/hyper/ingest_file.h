@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "hyper/gen_watch.h"
+
 #define HS_INGEST_SHA256_BYTES 32
 
 struct hs_ingest_file {
@@ -16,7 +18,9 @@ struct hs_ingest_file {
 /* Takes a block of text that is there until it returns; anything but 0 ends the reading and is returned. */
 typedef int (*hs_ingest_block_fn)(void *ctx, const void *bytes, size_t len);
 
-/* Reads all of it once, with memory for a block. Message on failure; -EBADMSG for a damaged or truncated file. */
-int hs_ingest_file_read(const char *path, hs_ingest_block_fn on_block, void *ctx, struct hs_ingest_file *out);
+/* Reads all of it once, with memory for a block, and tells the watch the file's bytes. Message on failure; -EBADMSG for
+ * a damaged or truncated file. */
+int hs_ingest_file_read(const char *path, struct hs_gen_watch *watch, hs_ingest_block_fn on_block, void *ctx,
+			struct hs_ingest_file *out);
 
 #endif
