@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/io.h"
 #include "base/log.h"
@@ -21,16 +23,24 @@ static char dir[] = "/tmp/hsbpf-journal.XXXXXX";
 
 #define SECOND_NS 1000000000ull
 
-static struct hs_journal *open_journal(struct hs_loop *loop)
+static struct hs_journal *open_journal_of(struct hs_loop *loop, bool json)
 {
 	scoped(mem) char *path = hs_format("%s/log", dir);
-	struct hs_journal_config config = {
-		.dir = path, .max_bytes = 1 << 20, .max_files = 4, .window_ns = SECOND_NS / 100, .level = 7
-	};
+	struct hs_journal_config config = { .dir = path,
+					    .json = json,
+					    .max_bytes = 1 << 20,
+					    .max_files = 4,
+					    .window_ns = SECOND_NS / 100,
+					    .level = 7 };
 	struct hs_journal *journal;
 
 	assert_int_equal(hs_journal_open(loop, &config, &journal), 0);
 	return journal;
+}
+
+static struct hs_journal *open_journal(struct hs_loop *loop)
+{
+	return open_journal_of(loop, false);
 }
 
 static void append(const char *name, const char *text)
@@ -79,6 +89,106 @@ static void test_files_are_followed_whether_they_are_there_or_not(void **state)
 	append("a", "the last, without an end");
 	hs_journal_finish(journal);
 	assert_true(log_has(" a - console -: the last, without an end\n"));
+}
+
+static unsigned lines_of_log(const char *text)
+{
+	scoped(mem) char *path = hs_format("%s/log/hsbpf.log", dir), *all = NULL;
+	unsigned count = 0;
+
+	assert_int_equal(hs_read_file(path, 1 << 20, &all, NULL), 0);
+	for (const char *at = all; (at = strstr(at, text)); at++)
+		count++;
+	return count;
+}
+
+/* A process that follows a console and goes; one that is killed does not even say where it was. */
+static void follow_once(char *until, bool is_killed)
+{
+	scoped(hs_loop) struct hs_loop *loop = NULL;
+	scoped(hs_journal) struct hs_journal *journal = NULL;
+	int status;
+	pid_t child = fork();
+
+	if (child) {
+		waitpid(child, &status, 0);
+		assert_true(is_killed ? WIFSIGNALED(status) : WIFEXITED(status) && !WEXITSTATUS(status));
+		return;
+	}
+	if (hs_loop_open(&loop))
+		_exit(1);
+	journal = open_journal(loop);
+	follow(journal, "a", "a");
+	if (!wait_for(loop, until))
+		_exit(2);
+	if (is_killed)
+		raise(SIGKILL);
+	hs_journal_free(take(journal));
+	_exit(0);
+}
+
+static void test_a_log_goes_on_with_a_console_where_it_was(void **state)
+{
+	(void)state;
+	append("a", "line 1\n\nline 2\r\n");
+	follow_once("-: line 2\n", false);
+	append("a", "line 3\nline 4\n");
+	follow_once("-: line 4\n", true);
+	append("a", "line 5\nlogin: ");
+	follow_once("-: login: \n", true);
+	append("a", "\nline 6\n");
+	follow_once("-: line 6\n", false);
+	for (unsigned i = 1; i <= 6; i++) {
+		scoped(mem) char *line = hs_format(" a - console -: line %u\n", i);
+
+		assert_int_equal(lines_of_log(line), 1);
+	}
+	assert_int_equal(lines_of_log("login"), 1);
+	/* Another file of that name is read from its beginning, and so is one that was emptied. */
+	{
+		scoped(mem) char *path = hs_format("%s/a", dir), *other = hs_format("%s/b", dir);
+
+		append("b", "line 1\nline 7\n");
+		assert_int_equal(rename(other, path), 0);
+		follow_once("-: line 7\n", false);
+		assert_int_equal(lines_of_log("-: line 1\n"), 2);
+		assert_int_equal(truncate(path, 0), 0);
+		append("a", "line 8\n");
+		follow_once("-: line 8\n", true);
+		assert_int_equal(truncate(path, 0), 0);
+		append("a", "line 9\nline 10\nline 11\n");
+		follow_once("-: line 11\n", false);
+		assert_int_equal(lines_of_log("-: line 9\n"), 1);
+	}
+}
+
+/* What stood in a file before anybody looked has any time since the file was made. */
+static void test_a_console_from_before_has_the_bound_of_its_age(void **state)
+{
+	scoped(hs_loop) struct hs_loop *loop = NULL;
+	scoped(hs_journal) struct hs_journal *journal = NULL;
+	scoped(mem) char *path = hs_format("%s/log/hsbpf.jsonl", dir), *all = NULL;
+	uint64_t before_ns, made_ns, followed_ns, bound_ns;
+	char *at;
+
+	(void)state;
+	before_ns = hs_now_ns();
+	append("a", "old\n");
+	made_ns = hs_now_ns();
+	assert_int_equal(hs_loop_open(&loop), 0);
+	journal = open_journal_of(loop, true);
+	followed_ns = hs_now_ns();
+	follow(journal, "a", "a");
+	hs_journal_finish(journal);
+	assert_int_equal(hs_read_file(path, 1 << 20, &all, NULL), 0);
+	at = strstr(all, "\"text\":\"old\"");
+	assert_non_null(at);
+	while (strncmp(at, "\"error_ns\":", strlen("\"error_ns\":")) && at > all)
+		at--;
+	assert_int_equal(sscanf(at, "\"error_ns\":%lu", &bound_ns), 1);
+	assert_true(bound_ns >= followed_ns - made_ns);
+	/* The kernel's time of birth is as old as its last tick. */
+	assert_true(bound_ns <= hs_now_ns() - before_ns + SECOND_NS / 10);
 }
 
 /* In a user namespace that may have none. */
@@ -244,6 +354,8 @@ int main(void)
 		IN_FOLDER(test_files_are_followed_whether_they_are_there_or_not),
 		IN_FOLDER(test_files_are_followed_where_there_is_no_inotify_left),
 		IN_FOLDER(test_a_folder_is_no_console),
+		IN_FOLDER(test_a_log_goes_on_with_a_console_where_it_was),
+		IN_FOLDER(test_a_console_from_before_has_the_bound_of_its_age),
 		IN_FOLDER(test_a_name_is_one_kernels),
 		IN_FOLDER(test_a_log_goes_on_with_each_machines_own_number),
 		IN_FOLDER(test_orders_change_the_level_of_a_running_log),

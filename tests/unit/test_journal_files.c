@@ -438,6 +438,10 @@ static void test_a_log_knows_what_it_has(void **state)
 		T "host info kernel 103 late=3ms: text",
 		T "l2-0 - console -: host boot=forged next=3",
 		T "l2-0 - console 77: x",
+		T "l1 - hsbpf -: the file l1/console boot=12-ab next=70+1",
+		T "l1 - console -: half",
+		T "l1 - console - fragment: a line",
+		T "l1 - qemu -: of no file that is known",
 		T "host - hsbpf -: the kernel's log of l2-0 boot=77 next=0",
 		T "l2-0 err kernel 3: x",
 		T "host info ker",
@@ -451,7 +455,7 @@ static void test_a_log_knows_what_it_has(void **state)
 	take_lines(resume, lines);
 	hs_resume_print(resume, &text);
 	hs_journal_buffer_add(&text, "", 1);
-	assert_string_equal(text.bytes, " host boot=04f3-a next=111, l1 boot=99 next=10, l2-0 boot=77 next=4");
+	assert_string_equal(text.bytes, " host boot=04f3-a next=111, l1 boot=99 next=10, l1/console boot=12-ab next=70+2, l2-0 boot=77 next=4");
 }
 
 static void test_a_log_of_json_knows_it_too(void **state)

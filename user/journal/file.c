@@ -3,15 +3,18 @@
  * A file that somebody else appends to (a serial console, QEMU's stderr), line by line. The kernel tells when it
  * grows (where it has no more inotify instances it is looked at once a second); a line without an end, such as the last
  * of a panic, is taken after a second. Files tell no times: a line's is when it was read, and its bound how long nobody
- * had looked, a second at most.
+ * had looked, a second at most; of what was there before, how old the file is. A log that goes on with a file leaves
+ * out what it has; the rest of a line that it had half may be left out with it.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/io.h"
 #include "base/log.h"
@@ -31,27 +34,44 @@ struct hs_file_log {
 	int fd; /* -1: not there yet */
 	ino_t inode;
 	uint64_t offset, looked_ns;
-	struct hs_watch events, quiet; /* events: inotify's, or without one a timer */
+	uint64_t taken;			       /* of the bytes read, up to the end of what is in `line` */
+	uint64_t opened_ns, age_ns, old_bytes; /* it was so old then, and had so many */
+	uint64_t skip;			       /* lines that the log has */
+	bool is_other;			       /* it has not those lines: it was emptied and filled again */
+	struct hs_watch events, quiet;	       /* events: inotify's, or without one a timer */
 	bool is_polled;
 	size_t len;
 	bool is_fragment; /* what is in `line` goes on with what was put */
 	char line[HS_MERGE_TEXT_MAX];
 };
 
+/* How long before now what is in `line` may have been written. */
+static uint64_t error_of_line(const struct hs_file_log *source, uint64_t now_ns)
+{
+	uint64_t unseen_ns = now_ns - source->looked_ns;
+
+	if (source->taken <= source->old_bytes)
+		return source->age_ns + (now_ns - source->opened_ns);
+	return unseen_ns < QUIET_NS ? unseen_ns : QUIET_NS;
+}
+
 static void put_line(struct hs_file_log *source)
 {
 	struct hs_journal_record record = hs_journal_record_new(NULL, source->kind);
-	uint64_t now_ns = hs_now_ns(), unseen_ns = now_ns - source->looked_ns;
 	size_t len = source->len;
 
 	while (len && source->line[len - 1] == '\r')
 		len--;
-	if (len) {
-		record.boot_ns = now_ns;
-		record.error_ns = unseen_ns < QUIET_NS ? unseen_ns : QUIET_NS;
-		record.text = source->line;
-		record.len = len;
-		record.is_fragment = source->is_fragment;
+	record.text = source->line;
+	record.len = len;
+	record.is_fragment = source->is_fragment;
+	if (len && source->skip) {
+		source->skip -= !source->is_fragment;
+		source->is_other = !source->skip && !hs_journal_has_last(source->journal, source->stream, &record);
+	} else if (len) {
+		record.boot_ns = hs_now_ns();
+		record.error_ns = error_of_line(source, record.boot_ns);
+		record.file_end = source->taken;
 		hs_journal_put(source->journal, source->stream, &record, false);
 	}
 	source->len = 0;
@@ -60,13 +80,14 @@ static void put_line(struct hs_file_log *source)
 
 static void take_bytes(struct hs_file_log *source, const char *bytes, size_t len)
 {
-	while (len) {
+	while (len && !source->is_other) {
 		const char *newline = memchr(bytes, '\n', len);
 		size_t part = newline ? (size_t)(newline - bytes) : len, room = sizeof(source->line) - source->len;
 
 		if (part > room) {
 			memcpy(source->line + source->len, bytes, room);
 			source->len += room;
+			source->taken += room;
 			put_line(source);
 			source->is_fragment = true;
 			bytes += room;
@@ -75,6 +96,7 @@ static void take_bytes(struct hs_file_log *source, const char *bytes, size_t len
 		}
 		memcpy(source->line + source->len, bytes, part);
 		source->len += part;
+		source->taken += part + (newline != NULL);
 		if (newline)
 			put_line(source);
 		bytes += part + (newline != NULL);
@@ -93,7 +115,33 @@ static void close_file(struct hs_file_log *source)
 	source->offset = 0;
 }
 
-static void open_file(struct hs_file_log *source)
+/* Where it is read from: behind what the log has of it, which can be in the middle of a line. */
+static void begin_file(struct hs_file_log *source, bool is_emptied)
+{
+	struct statx status;
+	struct timespec now;
+	char id[48], before;
+	int64_t age_ns;
+
+	if (statx(source->fd, "", AT_EMPTY_PATH, STATX_INO | STATX_SIZE | STATX_BTIME, &status) < 0)
+		return;
+	clock_gettime(CLOCK_REALTIME, &now);
+	age_ns = (now.tv_sec - status.stx_btime.tv_sec) * 1000000000ll + now.tv_nsec - status.stx_btime.tv_nsec;
+	source->opened_ns = hs_now_ns();
+	/* A file system that knows no births: since this host's boot, or the clock was set. */
+	source->age_ns = status.stx_mask & STATX_BTIME && age_ns > 0 ? (uint64_t)age_ns : source->opened_ns;
+	source->old_bytes = status.stx_size;
+	snprintf(id, sizeof(id), "%llx-%llx-%x", (unsigned long long)status.stx_ino,
+		 status.stx_mask & STATX_BTIME ? (unsigned long long)status.stx_btime.tv_sec : 0,
+		 status.stx_mask & STATX_BTIME ? status.stx_btime.tv_nsec : 0);
+	hs_journal_begin_file(source->journal, source->stream, id, is_emptied ? 0 : status.stx_size, &source->offset,
+			      &source->skip);
+	source->taken = source->offset;
+	source->is_fragment =
+		source->offset && pread(source->fd, &before, 1, (off_t)source->offset - 1) == 1 && before != '\n';
+}
+
+static void open_file(struct hs_file_log *source, bool is_emptied)
 {
 	struct stat status;
 
@@ -101,12 +149,14 @@ static void open_file(struct hs_file_log *source)
 	if (source->fd < 0)
 		return;
 	if (fstat(source->fd, &status) || !S_ISREG(status.st_mode)) {
-		hs_warn("%s is no file: it is not followed", source->path);
+		if (source->events.fd >= 0)
+			hs_warn("%s is no file: it is not followed", source->path);
 		hs_loop_close(hs_journal_loop(source->journal), &source->events);
 		close_file(source);
 		return;
 	}
 	source->inode = status.st_ino;
+	begin_file(source, is_emptied);
 	if (!source->is_polled)
 		inotify_add_watch(source->events.fd, source->path, IN_MODIFY);
 }
@@ -115,13 +165,28 @@ static void open_file(struct hs_file_log *source)
 static void look_for_file(struct hs_file_log *source)
 {
 	struct stat status;
-	bool is_there = stat(source->path, &status) == 0;
+	bool is_there = stat(source->path, &status) == 0, is_emptied = false;
 
 	if (source->fd >= 0 && is_there &&
-	    (status.st_ino != source->inode || (uint64_t)status.st_size < source->offset))
+	    (status.st_ino != source->inode || (uint64_t)status.st_size < source->offset)) {
+		is_emptied = status.st_ino == source->inode;
 		close_file(source);
+	}
 	if (source->fd < 0 && is_there)
-		open_file(source);
+		open_file(source, is_emptied);
+}
+
+/* After a look at its end, or at the last line that the log has: whether the file is read from its beginning again. */
+static bool is_begun_anew(struct hs_file_log *source, bool is_at_end)
+{
+	bool has_half = source->len && !source->is_fragment; /* one of those lines, perhaps */
+
+	if (!source->is_other && !(is_at_end && source->skip > has_half))
+		return false;
+	source->is_other = false;
+	source->len = 0;
+	begin_file(source, true);
+	return true;
 }
 
 /* True when there may be more. */
@@ -132,10 +197,12 @@ static bool read_file(struct hs_file_log *source)
 
 	for (unsigned i = 0; i < READS_PER_TURN && source->fd >= 0; i++) {
 		got = pread(source->fd, bytes, sizeof(bytes), (off_t)source->offset);
-		if (got <= 0)
+		if (got > 0) {
+			source->offset += (uint64_t)got;
+			take_bytes(source, bytes, (size_t)got);
+		}
+		if (!is_begun_anew(source, !got) && got <= 0)
 			break;
-		source->offset += (uint64_t)got;
-		take_bytes(source, bytes, (size_t)got);
 	}
 	source->looked_ns = hs_now_ns();
 	return got > 0;
@@ -162,6 +229,7 @@ static void on_quiet(void *ctx, uint32_t events)
 	if (source->len && source->offset == before) {
 		put_line(source);
 		source->is_fragment = true; /* unless a newline comes next */
+		has_more = is_begun_anew(source, false);
 	}
 	go_on(source, has_more);
 }

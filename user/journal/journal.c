@@ -93,6 +93,14 @@ static void on_record(void *ctx, const struct hs_journal_record *record)
 	} else if (journal->out.len >= STDOUT_CHUNK) {
 		write_stdout(journal);
 	}
+	if (record->file_end) {
+		entry = hs_resume_find_file(&journal->resume, record->machine, hs_journal_source_name(record->source),
+					    false);
+		if (entry) {
+			entry->next = record->file_end;
+			entry->lines = 0;
+		}
+	}
 	if (!record->has_seq)
 		return;
 	entry = hs_resume_find(&journal->resume, record->machine);
@@ -278,6 +286,40 @@ int hs_journal_begin_boot(struct hs_journal *journal, unsigned stream, const cha
 	hs_journal_note(journal, machine, HS_JOURNAL_UNKNOWN, "the kernel's log of %s boot=%s next=%llu", machine,
 			entry->boot_id, (unsigned long long)entry->next);
 	return 0;
+}
+
+void hs_journal_begin_file(struct hs_journal *journal, unsigned stream, const char *id, uint64_t bytes,
+			   uint64_t *offset, uint64_t *lines)
+{
+	const char *machine = journal->machines[stream], *source = hs_journal_source_name(journal->sources[stream]);
+	struct hs_resume_machine *entry = hs_resume_find_file(&journal->resume, machine, source, true);
+	char has[48] = "";
+
+	*offset = *lines = 0;
+	if (!entry)
+		return; /* more than can be remembered: the next process begins it anew */
+	if (strncmp(entry->boot_id, id, sizeof(entry->boot_id) - 1) || entry->next > bytes || !bytes) {
+		snprintf(entry->boot_id, sizeof(entry->boot_id), "%s", id);
+		entry->next = entry->lines = 0;
+	}
+	*offset = entry->next;
+	*lines = entry->lines;
+	if (*lines)
+		snprintf(has, sizeof(has), "+%llu", (unsigned long long)*lines);
+	hs_journal_note(journal, machine, HS_JOURNAL_UNKNOWN, "the file %s boot=%s next=%llu%s", entry->name,
+			entry->boot_id, (unsigned long long)*offset, has);
+}
+
+bool hs_journal_has_last(struct hs_journal *journal, unsigned stream, const struct hs_journal_record *record)
+{
+	__attribute__((cleanup(hs_journal_buffer_scoped))) struct hs_journal_buffer line = { 0 };
+	const char *machine = journal->machines[stream], *source = hs_journal_source_name(journal->sources[stream]);
+	struct hs_resume_machine *entry = hs_resume_find_file(&journal->resume, machine, source, false);
+	struct hs_journal_record copy = *record;
+
+	copy.machine = machine;
+	print(journal, &copy, &line);
+	return entry && !line.err && hs_resume_is_last(entry, line.bytes, line.len - 1);
 }
 
 void hs_journal_put(struct hs_journal *journal, unsigned stream, const struct hs_journal_record *record,

@@ -64,6 +64,15 @@ int hs_journal_add_stream(struct hs_journal *journal, const char *machine, enum 
  * process wrote: 0 when it knows nothing of that boot. A note in the log says which boot it is.
  */
 int hs_journal_begin_boot(struct hs_journal *journal, unsigned stream, const char *boot_id, uint64_t *next);
+/*
+ * The stream is a file's, which `id` tells from others of that name, and `bytes` long (0: begun anew). *offset and
+ * *lines: from where on it is to be read, and how many lines from there are in this log already. A note in the log says
+ * which file it is.
+ */
+void hs_journal_begin_file(struct hs_journal *journal, unsigned stream, const char *id, uint64_t bytes,
+			   uint64_t *offset, uint64_t *lines);
+/* Whether this is the last of those lines; if not, it is not that file any more. */
+bool hs_journal_has_last(struct hs_journal *journal, unsigned stream, const struct hs_journal_record *record);
 /* A record that came now; its boot_ns may be 0, real_ns is filled in. */
 void hs_journal_put(struct hs_journal *journal, unsigned stream, const struct hs_journal_record *record,
 		    bool is_continuation);

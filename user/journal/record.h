@@ -48,6 +48,7 @@ struct hs_journal_record {
 	uint64_t machine_ns; /* what the machine's own log says, its clock */
 	uint64_t late_ns;    /* came so long after a later one was written; 0: in order */
 	bool is_fragment;    /* goes on with a record that was written before */
+	uint64_t file_end;   /* of a line of a file: the offset behind it; not printed */
 	const char *text;    /* raw bytes of the message, borrowed; not NUL-terminated, anything may be in it */
 	size_t len;
 };
