@@ -63,6 +63,12 @@ static bool wait_for(struct hs_loop *loop, char *text)
 	return !hs_loop_until(loop, log_has, text, hs_now_ns() + 20 * SECOND_NS);
 }
 
+static bool never(void *ctx)
+{
+	(void)ctx;
+	return false;
+}
+
 static void follow(struct hs_journal *journal, const char *machine, const char *name)
 {
 	scoped(mem) char *path = hs_format("%s/%s", dir, name);
@@ -303,6 +309,40 @@ static void test_a_log_goes_on_with_each_machines_own_number(void **state)
 	assert_true(log_has("logs missing here: 110 records of l1 (seq 0 to 109)\n"));
 }
 
+/* Records wait long for guests that boot, and not when there are none. */
+static void test_records_wait_for_guests_that_have_not_been_heard(void **state)
+{
+	scoped(mem) char *path = hs_format("%s/log", dir), *socket = hs_format("%s/nobody", dir);
+
+	(void)state;
+	for (unsigned guests = 0; guests < 2; guests++) {
+		struct hs_journal_config config = { .dir = path,
+						    .max_bytes = 1 << 20,
+						    .max_files = 4,
+						    .window_ns = 3600 * SECOND_NS,
+						    .settled_window_ns = SECOND_NS / 100,
+						    .level = 7 };
+		struct hs_journal_record record = numbered(1);
+		scoped(hs_loop) struct hs_loop *loop = NULL;
+		scoped(hs_journal) struct hs_journal *journal = NULL;
+		struct hs_journal_counts counts;
+		int stream;
+
+		assert_int_equal(hs_loop_open(&loop), 0);
+		assert_int_equal(hs_journal_open(loop, &config, &journal), 0);
+		if (guests)
+			assert_int_equal(hs_journal_follow_guest(journal, "l2-0", socket), 0);
+		stream = hs_journal_add_stream(journal, "l1", HS_JOURNAL_KERNEL);
+		hs_journal_put(journal, (unsigned)stream, &record, false);
+		if (guests)
+			hs_loop_until(loop, never, NULL, hs_now_ns() + SECOND_NS / 10);
+		else
+			assert_true(wait_for(loop, " l1 info kernel 1: text\n"));
+		hs_journal_counts(journal, &counts);
+		assert_int_equal(counts.merge.records, guests ? 0 : 1);
+	}
+}
+
 static void test_orders_change_the_level_of_a_running_log(void **state)
 {
 	scoped(mem) char *path = hs_format("%s/log", dir);
@@ -358,6 +398,7 @@ int main(void)
 		IN_FOLDER(test_a_console_from_before_has_the_bound_of_its_age),
 		IN_FOLDER(test_a_name_is_one_kernels),
 		IN_FOLDER(test_a_log_goes_on_with_each_machines_own_number),
+		IN_FOLDER(test_records_wait_for_guests_that_have_not_been_heard),
 		IN_FOLDER(test_orders_change_the_level_of_a_running_log),
 	};
 

@@ -42,6 +42,7 @@ struct hs_guest_log {
 	uint32_t last_id, log_id, seq;
 	uint64_t agent_id;
 	char boot_id[HS_RESUME_BOOT_SIZE];
+	bool is_heard;
 	uint64_t next; /* what is below was put, or written by an earlier process */
 	struct hs_guest_clock clock;
 	struct hs_guest_sample newest;
@@ -110,6 +111,9 @@ static void put_records(struct hs_guest_log *source, const void *payload, size_t
 		else if (field.key == HS_WIRE_LOG_RECORD)
 			put_record(source, &field, &sample);
 	}
+	if (!source->is_heard)
+		hs_journal_hear(source->journal);
+	source->is_heard = true;
 }
 
 static void put_stash(struct hs_guest_log *source)

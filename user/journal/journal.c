@@ -40,7 +40,7 @@ struct hs_journal {
 	struct hs_host_log *host;
 	struct hs_file_log *file_sources[SOURCES_MAX];
 	struct hs_guest_log *guests[SOURCES_MAX];
-	unsigned files_nr, guests_nr;
+	unsigned files_nr, guests_nr, heard_nr;
 };
 
 struct hs_loop *hs_journal_loop(struct hs_journal *journal)
@@ -214,12 +214,21 @@ static void arm(struct hs_journal *journal, uint64_t due_ns)
 		hs_loop_timer_at(journal->loop, &journal->tick, due_ns, 3600000000000ull, on_tick, journal);
 }
 
+/* What a guest logged while it booted comes when it has: until then records wait longer. */
+static uint64_t window_of(const struct hs_journal *journal)
+{
+	bool is_settled = journal->config.settled_window_ns && journal->heard_nr >= journal->guests_nr;
+
+	return is_settled ? journal->config.settled_window_ns : journal->config.window_ns;
+}
+
 static void on_tick(void *ctx, uint32_t events)
 {
 	struct hs_journal *journal = ctx;
 	uint64_t now_ns = hs_now_ns(), merge_ns, files_ns = 0;
 
 	(void)events;
+	hs_merge_set_window(journal->merge, window_of(journal));
 	hs_loop_close(journal->loop, &journal->tick);
 	journal->tick_ns = 0;
 	merge_ns = hs_merge_advance(journal->merge, now_ns);
@@ -322,6 +331,12 @@ bool hs_journal_has_last(struct hs_journal *journal, unsigned stream, const stru
 	return entry && !line.err && hs_resume_is_last(entry, line.bytes, line.len - 1);
 }
 
+void hs_journal_hear(struct hs_journal *journal)
+{
+	journal->heard_nr++;
+	arm(journal, hs_now_ns() + BATCH_NS);
+}
+
 void hs_journal_put(struct hs_journal *journal, unsigned stream, const struct hs_journal_record *record,
 		    bool is_continuation)
 {
@@ -333,7 +348,7 @@ void hs_journal_put(struct hs_journal *journal, unsigned stream, const struct hs
 	copy.real_ns = real_of(journal, copy.boot_ns);
 	if (hs_merge_put(journal->merge, stream, &copy, is_continuation, now_ns))
 		hs_err("no memory for a record of %s: its number will be missing", journal->machines[stream]);
-	arm(journal, now_ns + journal->config.window_ns);
+	arm(journal, now_ns + window_of(journal));
 }
 
 /* ---- the journal ---- */

@@ -16,8 +16,9 @@ struct hs_journal_config {
 	const char *dir; /* NULL: standard output */
 	bool json;	 /* NAME is hsbpf.jsonl, else hsbpf.log */
 	uint64_t max_bytes, max_files, max_age_ns;
-	uint64_t window_ns;
-	int level;     /* of every machine at first */
+	uint64_t window_ns;	    /* that records wait for others */
+	uint64_t settled_window_ns; /* and once every guest has told what it had; 0: the same */
+	int level;		    /* of every machine at first */
 	bool only_new; /* of this host: nothing that was logged before, unless this log goes on from there */
 };
 
@@ -73,6 +74,8 @@ void hs_journal_begin_file(struct hs_journal *journal, unsigned stream, const ch
 			   uint64_t *offset, uint64_t *lines);
 /* Whether this is the last of those lines; if not, it is not that file any more. */
 bool hs_journal_has_last(struct hs_journal *journal, unsigned stream, const struct hs_journal_record *record);
+/* A guest has told for the first time what its kernel logged before. */
+void hs_journal_hear(struct hs_journal *journal);
 /* A record that came now; its boot_ns may be 0, real_ns is filled in. */
 void hs_journal_put(struct hs_journal *journal, unsigned stream, const struct hs_journal_record *record,
 		    bool is_continuation);

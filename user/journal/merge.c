@@ -102,6 +102,11 @@ int hs_merge_add_stream(struct hs_merge *merge, const char *machine, enum hs_jou
 	return (int)merge->streams_nr++;
 }
 
+void hs_merge_set_window(struct hs_merge *merge, uint64_t window_ns)
+{
+	merge->config.window_ns = window_ns;
+}
+
 void hs_merge_expect(struct hs_merge *merge, unsigned stream, uint64_t seq)
 {
 	merge->streams[stream].has_next = true;

@@ -44,6 +44,9 @@ HS_SCOPED(hs_merge, struct hs_merge *, hs_merge_free)
 /* A new stream of that machine (copied): its index, or -ENOSPC, -ENOMEM. */
 int hs_merge_add_stream(struct hs_merge *merge, const char *machine, enum hs_journal_source source);
 
+/* For what is held too. */
+void hs_merge_set_window(struct hs_merge *merge, uint64_t window_ns);
+
 /* The next number of that stream: what is below came before, what is missing from it on is a gap. */
 void hs_merge_expect(struct hs_merge *merge, unsigned stream, uint64_t seq);
 /* Its numbers begin anew (another boot); what is held goes out first. */

@@ -14,7 +14,9 @@
 
 #define MAX_BYTES (64ull << 20)
 #define MAX_FILES 4
-#define WINDOW_NS 15000000000ull /* nobody waits for it, and what a guest logged while it booted comes when it has */
+/* While guests boot nobody waits for it; later, what waits is what a run that is killed loses. */
+#define WINDOW_NS 15000000000ull
+#define SETTLED_WINDOW_NS 2000000000ull
 
 struct hs_journal_recorder {
 	struct hs_loop *loop;
@@ -94,6 +96,7 @@ int hs_journal_recorder_start(const char *dir, const struct hs_journal_machine *
 					    .max_bytes = MAX_BYTES,
 					    .max_files = MAX_FILES,
 					    .window_ns = WINDOW_NS,
+					    .settled_window_ns = SETTLED_WINDOW_NS,
 					    .level = HS_JOURNAL_SEVERITY_NR - 1,
 					    .only_new = true };
 	int err;
