@@ -134,6 +134,8 @@ if [ "$(cat /proc/sys/kernel/dmesg_restrict)" = 1 ]; then
 	equal "who may not read it is told so, with exit code 4" \
 		"$status $(grep -c 'cannot open /dev/kmsg (kernel.dmesg_restrict leaves it to root): Operation not permitted' "$work/err")" "4 1"
 fi
+check "standard output that takes no more is an error" \
+	bash -c '"$1" log --stdout -d 1s >/dev/full 2>"$2"; [ $? = 1 ] && grep -q "cannot write to standard output: No space" "$2"' - $hsbpf "$work/err"
 mkdir "$work/small"
 mount -t tmpfs -o size=256k tmpfs "$work/small"
 $hsbpf log -o "$work/small" --new 2>"$work/full.err" &

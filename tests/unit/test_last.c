@@ -17,7 +17,7 @@
 
 #define ZONE 0x20000u
 
-static const struct hs_ramoops_layout layout = { ZONE, ZONE, ZONE, ZONE };
+static const struct hs_ramoops_layout layout = { ZONE, ZONE, ZONE, ZONE, 0 };
 
 struct place {
 	char dir[64];
@@ -149,6 +149,27 @@ static void test_damage_is_told_in_a_note(void **state)
 	assert_non_null(strstr(text, "[the rest, 8256 packed bytes, is damaged]"));
 }
 
+/* Of a file that was cut off what is there is told; of one that is nonsense, that nothing is left. */
+static void test_what_is_left_of_a_memory_is_told(void **state)
+{
+	static const struct hs_ramoops_layout whole = { ZONE, ZONE, ZONE, ZONE, 8 * ZONE };
+	const char *dir = ((struct place *)*state)->dir;
+	size_t len = 0;
+	scoped(mem) char *region = sample_load("tests/data/ramoops_panic.xz", &len), *text = NULL, *nothing = NULL;
+	FILE *out = open_memstream(&text, &len);
+	int count;
+
+	put(dir, "l1.ramoops", region, ZONE + ZONE / 2);
+	assert_true(hs_last_read(dir, "l1", &whole, add_line, out) > 0);
+	fclose(out);
+	assert_non_null(strstr(text, "Kernel panic - not syncing: sysrq triggered crash"));
+	memset(region, 0xff, 8 * ZONE);
+	put(dir, "l1.ramoops", region, 8 * ZONE);
+	nothing = read_all(dir, "l1", &count);
+	assert_non_null(strstr(nothing, "8 records are damaged so much that nothing of them is left"));
+	assert_int_equal(count, 8);
+}
+
 static void test_a_missing_memory_is_no_crash_and_a_missing_folder_no_error(void **state)
 {
 	const char *dir = ((struct place *)*state)->dir;
@@ -243,6 +264,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_the_memory_of_a_lab_that_was_killed_is_read_where_it_lies, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_damage_is_told_in_a_note, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_what_is_left_of_a_memory_is_told, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_missing_memory_is_no_crash_and_a_missing_folder_no_error, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_the_hosts_pstore_is_copied_once_and_left_as_it_is, set_up,

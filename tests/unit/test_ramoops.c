@@ -22,7 +22,7 @@
 #define ZONE 0x20000u
 #define HEADER 12
 
-static const struct hs_ramoops_layout lab_layout = { ZONE, ZONE, ZONE, ZONE };
+static const struct hs_ramoops_layout lab_layout = { ZONE, ZONE, ZONE, ZONE, 0 };
 
 static uint8_t *load_panic(void)
 {
@@ -180,7 +180,7 @@ static void fill_zone(uint8_t *zone, size_t zone_bytes, uint32_t signature, cons
 #define SIGNATURE 0x43474244u
 #define SMALL 4096u
 
-static const struct hs_ramoops_layout small_layout = { SMALL, SMALL, SMALL, SMALL };
+static const struct hs_ramoops_layout small_layout = { SMALL, SMALL, SMALL, SMALL, 0 };
 
 static void test_rings_are_turned_and_every_kind_of_zone_is_read(void **state)
 {
@@ -254,9 +254,9 @@ static void test_memory_that_was_never_used_has_no_records(void **state)
 
 static void test_sizes_that_make_no_layout_are_refused(void **state)
 {
-	static const struct hs_ramoops_layout layouts[] = { { 128, 0, 0, 0 },
-							    { SMALL, 2 * SMALL, 0, 0 },
-							    { 0, SMALL, SMALL, 0 } };
+	static const struct hs_ramoops_layout layouts[] = { { 128, 0, 0, 0, 0 },
+							    { SMALL, 2 * SMALL, 0, 0, 0 },
+							    { 0, SMALL, SMALL, 0, 0 } };
 	scoped(mem) uint8_t *region = calloc(1, SMALL);
 	struct hs_ramoops *ramoops = NULL;
 

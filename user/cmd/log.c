@@ -230,7 +230,7 @@ static int run_log(struct log_run *log, const struct log_config *config)
 	hs_loop_close(log->loop, &log->owner);
 	if (!err || err == -ETIMEDOUT)
 		say_counts(log->journal);
-	return err == -ETIMEDOUT ? 0 : err;
+	return err == -ETIMEDOUT || !err ? hs_journal_error(log->journal) : err;
 }
 
 /* What this host's last crash left, before anything is added to it; what cannot be had was said. */

@@ -39,8 +39,10 @@ struct printer {
 
 static void flush(struct printer *printer)
 {
-	if (fwrite(printer->buffer.bytes, 1, printer->buffer.len, stdout) != printer->buffer.len)
-		printer->buffer.err = printer->buffer.err ?: -EIO;
+	int err = printer->buffer.err ? 0 : hs_write_all(STDOUT_FILENO, printer->buffer.bytes, printer->buffer.len);
+
+	if (err)
+		printer->buffer.err = hs_fail(err, "cannot write to standard output:");
 	printer->buffer.len = 0;
 }
 

@@ -31,6 +31,7 @@ struct hs_journal {
 	uint64_t real_offset; /* REALTIME - BOOTTIME, as of real_ns */
 	uint64_t sampled_ns;
 	bool is_over;
+	int error; /* why standard output took no more */
 
 	const char *machines[HS_MERGE_STREAMS_MAX]; /* of the streams; in `names` */
 	char *names[HS_MERGE_STREAMS_MAX];
@@ -73,7 +74,7 @@ static void write_stdout(struct hs_journal *journal)
 		return;
 	journal->is_over = true;
 	if (err != -EPIPE)
-		hs_fail(err, "cannot write to standard output:");
+		journal->error = hs_fail(err, "cannot write to standard output:");
 }
 
 #define STDOUT_CHUNK 65536
@@ -453,6 +454,11 @@ bool hs_journal_is_over(void *ctx)
 	const struct hs_journal *journal = ctx;
 
 	return journal->is_over;
+}
+
+int hs_journal_error(const struct hs_journal *journal)
+{
+	return journal->error;
 }
 
 void hs_journal_finish(struct hs_journal *journal)

@@ -47,6 +47,8 @@ int hs_journal_set_level(struct hs_journal *journal, const char *machine, int se
 void hs_journal_reopen(struct hs_journal *journal);
 /* Standard output is closed: nobody reads any more. */
 bool hs_journal_is_over(void *journal);
+/* If that is because it took no more: why, -errno, said. */
+int hs_journal_error(const struct hs_journal *journal);
 
 /* Takes what the sources have now, hands all out and flushes; what comes later is not taken. */
 void hs_journal_finish(struct hs_journal *journal);

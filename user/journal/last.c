@@ -58,7 +58,18 @@ static int decode_file(const char *path, const struct hs_ramoops_layout *layout,
 		       struct hs_ramoops **out)
 {
 	int err = hs_read_file(path, REGION_BYTES_MAX, region, len);
+	char *whole;
 
+	/* Of a file that was cut off the rest counts as never written: so what is there lies where it belongs. */
+	if (!err && *len < layout->region_bytes) {
+		whole = realloc(*region, layout->region_bytes);
+		if (!whole)
+			return -ENOMEM;
+		memset(whole + *len, 0, layout->region_bytes - *len);
+		*region = whole;
+		hs_warn("%s was cut off: %zu of %zu bytes are there", path, *len, layout->region_bytes);
+		*len = layout->region_bytes;
+	}
 	return err ? err : hs_ramoops_decode(*region, *len, layout, out);
 }
 
@@ -236,11 +247,17 @@ static int read_region(struct reading *reading, const char *path, const struct h
 		return hs_fail(err, "cannot read the crash memory %s:", path);
 	for (size_t i = 0; i < ramoops->nr; i++)
 		read_record(reading, &ramoops->record[i]);
+	reading->records += (int)ramoops->damaged_zones;
 	if (ramoops->damaged_zones)
 		text = hs_format("%u records are damaged so much that nothing of them is left", ramoops->damaged_zones);
 	if (text)
 		tell(reading, text);
 	return 0;
+}
+
+static int is_visible_file(const struct dirent *entry)
+{
+	return entry->d_name[0] != '.' && (entry->d_type == DT_REG || entry->d_type == DT_UNKNOWN);
 }
 
 static int is_visible(const struct dirent *entry)
@@ -252,7 +269,7 @@ static int is_visible(const struct dirent *entry)
 static int read_files(struct reading *reading, const char *dir)
 {
 	struct dirent **names;
-	int count = scandir(dir, &names, is_visible, versionsort), err = 0;
+	int count = scandir(dir, &names, is_visible_file, versionsort), err = 0;
 
 	if (count < 0)
 		return hs_fail(-errno, "cannot read %s:", dir);

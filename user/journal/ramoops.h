@@ -16,6 +16,7 @@
 /* Sizes of zones, the module's parameters (ecc=1); dumps fill what the others leave. A multiple of 128 at least. */
 struct hs_ramoops_layout {
 	size_t dump_bytes, console_bytes, ftrace_bytes, pmsg_bytes; /* of one zone; 0: none */
+	size_t region_bytes; /* of all: a file that has less was cut off; 0: as many as it has */
 };
 
 enum hs_ramoops_kind {

@@ -14,6 +14,7 @@ const struct hs_ramoops_layout hs_lab_last_layout = {
 	.console_bytes = HS_CRASH_ZONE_BYTES,
 	.ftrace_bytes = HS_CRASH_ZONE_BYTES,
 	.pmsg_bytes = HS_CRASH_ZONE_BYTES,
+	.region_bytes = HS_CRASH_BYTES,
 };
 
 void hs_lab_last_save(const char *last_dir, const char *machine)
