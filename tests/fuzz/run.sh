@@ -13,7 +13,7 @@ for source in tests/fuzz/fuzz_*.c; do
 	[ "$name" = fuzz_formats ] && seeds=(-seed_inputs=tests/data/formats.txt)
 	[ "$name" = fuzz_ingest ] && seeds=(-seed_inputs=tests/data/hyper_stock_0.txt,tests/data/hyper_patched_0.txt)
 	[ "$name" = fuzz_ftrace ] && seeds=(-seed_inputs=tests/data/ftrace.bin)
-	[ "$name" = fuzz_guest_log ] && printf '\3\1\4\0boot\4\1\20\0%016d\2\5\44\0006,0,1000,-,caller=T1;text\n4,2,2000,c;x\n' 0 >"$work/seed"
+	[ "$name" = fuzz_guest_log ] && printf '\3\1\4\0boot\4\1\20\0%016d\2\5\47\0006,0,1000,-,caller=T1;text\n4,2,2000,c;x\n' 0 >"$work/seed"
 	n=$((n + 1))
 	if "build/tests/fuzz/$name" -seed="${FUZZ_SEED:-0}" -max_total_time="$seconds" -max_len=6000 -artifact_prefix="$work/" \
 		"${seeds[@]}" "$work" >"$work/log" 2>&1; then
