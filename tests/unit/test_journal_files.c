@@ -455,7 +455,8 @@ static void test_a_log_knows_what_it_has(void **state)
 	take_lines(resume, lines);
 	hs_resume_print(resume, &text);
 	hs_journal_buffer_add(&text, "", 1);
-	assert_string_equal(text.bytes, " host boot=04f3-a next=111, l1 boot=99 next=10, l1/console boot=12-ab next=70+2, l2-0 boot=77 next=4");
+	assert_string_equal(text.bytes, " host boot=04f3-a next=111, l1 boot=99 next=10,"
+					" l1/console boot=12-ab next=70+2, l2-0 boot=77 next=4");
 }
 
 static void test_a_log_of_json_knows_it_too(void **state)
