@@ -129,6 +129,11 @@ cp $hsbpf "$work/hsbpf"
 chmod 755 "$work" "$work/hsbpf"
 run setpriv --reuid 65534 --clear-groups --inh-caps +syslog --ambient-caps +syslog "$work/hsbpf" log --stdout -d 1s
 check "and needs no root" grep -q "$mark 399\." "$work/out"
+(umask 077 && echo secret >"$work/secret")
+run setpriv --reuid 65534 --clear-groups --inh-caps +syslog --ambient-caps +syslog "$work/hsbpf" log --stdout -d 1s \
+	--console vm1="$work/secret" --console vm2="$work/nosuch"
+equal "a console that cannot be read is said, and one that is not there yet" \
+	"$(grep -c "cannot read $work/secret, .*: Permission denied" "$work/err") $(grep -c "$work/nosuch is not there yet" "$work/err")" "1 1"
 run setpriv --reuid 65534 --clear-groups "$work/hsbpf" log --stdout -d 1s
 if [ "$(cat /proc/sys/kernel/dmesg_restrict)" = 1 ]; then
 	equal "who may not read it is told so, with exit code 4" \

@@ -181,6 +181,8 @@ static int follow_given(struct log_run *log, const struct hs_opt_list *list, enu
 		machine.agent = part == PART_AGENT ? equals + 1 : NULL;
 		machine.console = part == PART_CONSOLE ? equals + 1 : NULL;
 		machine.qemu = part == PART_QEMU ? equals + 1 : NULL;
+		if (access(equals + 1, F_OK) < 0 && errno == ENOENT)
+			hs_info("%s is not there yet: it is followed when it is", equals + 1);
 		err = hs_journal_follow_machine(log->journal, &machine);
 	}
 	return err == -EEXIST ? HS_EXIT_USAGE : err;

@@ -31,7 +31,8 @@ struct hs_file_log {
 	unsigned stream;
 	enum hs_journal_source kind;
 	char *path;
-	int fd; /* -1: not there yet */
+	int fd;		 /* -1: not there yet */
+	bool is_refused; /* it is there, but not for us: said */
 	ino_t inode;
 	uint64_t offset, looked_ns;
 	uint64_t taken;			       /* of the bytes read, up to the end of what is in `line` */
@@ -146,8 +147,13 @@ static void open_file(struct hs_file_log *source, bool is_emptied)
 	struct stat status;
 
 	source->fd = open(source->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (source->fd < 0)
+	if (source->fd < 0) {
+		if (errno != ENOENT && !source->is_refused)
+			hs_fail(-errno, "cannot read %s, which is tried again when it changes:", source->path);
+		source->is_refused = true;
 		return;
+	}
+	source->is_refused = false;
 	if (fstat(source->fd, &status) || !S_ISREG(status.st_mode)) {
 		if (source->events.fd >= 0)
 			hs_warn("%s is no file: it is not followed", source->path);
