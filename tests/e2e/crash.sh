@@ -59,6 +59,9 @@ check "its figures are whole" tests/lib/schema.sh "$work/test/log_0/run.json"
 
 start dead --iperf3time 60
 check "the test moves data" until_true 90 moving
+# Written once a second: from then on the run is known with its guests' clocks.
+check "the guests' clocks are written while it runs" until_true 30 jq -e \
+	'(.trace.l1.guest_clock.bursts | length >= 2) and (.trace["l2-0"].guest_clock.bursts | length >= 2)' "$work/dead/log_0/run.json"
 qemu=$(l1_pid)
 kill -9 "$pid"
 wait "$pid" 2>/dev/null
@@ -66,6 +69,15 @@ check "kill -9 of hsbpf: its QEMU dies with it" until_true 2 bash -c '! kill -0 
 equal "the run says that it was running" "$(outcome)" running
 run "$hsbpf" show --json "$work/dead/log_0"
 equal "show counts what it left" "$status $(jq '.iommu_log.lines > 1000 and .trace.host.recorded > 100' "$work/out")" "0 true"
+equal "... its guests too" "$(jq '.trace.l1.recorded > 100 and .trace["l2-0"].recorded > 100' "$work/out")" true
+equal "... and how far the clocks are apart" "$(jq '.clock.error_bound_ns > 0' "$work/out")" true
+check "the document fits its schema" tests/lib/schema.sh "$work/out"
+run "$hsbpf" info --json "$work/dead/log_0"
+equal "info knows a bound for each machine's clock" \
+	"$status $(jq -c '[.machines[] | select(.clock.error_bound_ns != null) | .machine] | sort' "$work/out")" '0 ["host","l1","l2-0"]'
+run "$hsbpf" correlate --json "$work/dead/log_0"
+equal "correlate follows its packets through every layer that it has" \
+	"$status $(jq -c '.tenants[0].directions[0] | .joined_pct > 50 and any(.hops[]; .to == "L2 stack" and .packets > 100)' "$work/out")" "0 true"
 check "the next command sweeps the rest" "$hsbpf" lab status
 equal "nothing is left behind" "$(remains)" "$before"
 

@@ -108,8 +108,7 @@ static int open_log(struct walk *walk)
 	}
 	if (!walk->clocks.sample_nr) {
 		hs_warn("the run was ended before its clock samples were written: the times of its IOMMU log are not "
-			"known, "
-			"packets are not joined to translations");
+			"known, packets are not joined to translations");
 		return 0;
 	}
 	err = hs_log_source_open(walk->config->log, &walk->clocks, &walk->log);

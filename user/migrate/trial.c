@@ -330,14 +330,17 @@ static int write_document(struct trial *trial, json_object **out)
 {
 	scoped(mem) char *path = hs_format("%s/trial.json", trial->config->site.dir);
 	scoped(json) json_object *document = describe(trial);
+	scoped(hs_clock_list) struct hs_clock_list clocks = { 0 };
 	struct hs_seen_input input = { .dir = trial->config->site.dir,
 				       .site = trial->site,
 				       .drive = &trial->drive,
 				       .load = &trial->load,
-				       .clocks = hs_collector_clocks(trial->collector),
+				       .clocks = &clocks,
 				       .watched_until_ns = hs_now_ns() };
 	int err = path ? hs_load_write(&trial->load) : -ENOMEM;
 
+	if (!err)
+		err = hs_collector_clocks(trial->collector, &clocks);
 	if (!err)
 		err = hs_seen_add(&input, document);
 	if (!err)

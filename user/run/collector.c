@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The collector's thread. One lock covers the capture and the log's parser: the thread drains and feeds them, the
- * main thread adds processes and taps. The clocks belong to the thread alone until it has ended.
+ * The collector's thread. One lock covers the capture, the log's parser and the clocks: the thread drains, feeds and
+ * samples them, the main thread adds processes and taps and looks at the clocks.
  */
 #include "collector.h"
 
@@ -43,9 +43,13 @@ struct hs_collector {
 static void sample_clocks(struct hs_collector *collector)
 {
 	struct hs_clock_sample sample;
+	int err;
 
 	hs_clock_sample_take(&sample);
-	if (hs_clock_list_append(&collector->clocks, &sample))
+	pthread_mutex_lock(&collector->lock);
+	err = hs_clock_list_append(&collector->clocks, &sample);
+	pthread_mutex_unlock(&collector->lock);
+	if (err)
 		hs_warn("a clock sample was left out: the boot clock did not advance");
 }
 
@@ -261,7 +265,13 @@ const struct hs_qemulog_counts *hs_collector_log(const struct hs_collector *coll
 	return collector->log ? hs_qemulog_counts(collector->log) : NULL;
 }
 
-struct hs_clock_list *hs_collector_clocks(struct hs_collector *collector)
+int hs_collector_clocks(struct hs_collector *collector, struct hs_clock_list *out)
 {
-	return &collector->clocks;
+	int err = 0;
+
+	pthread_mutex_lock(&collector->lock);
+	for (size_t i = 0; !err && i < collector->clocks.sample_nr; i++)
+		err = hs_clock_list_append(out, &collector->clocks.samples[i]);
+	pthread_mutex_unlock(&collector->lock);
+	return err;
 }

@@ -47,7 +47,8 @@ const struct hs_capture *hs_collector_capture(const struct hs_collector *collect
 const char *hs_collector_why_no_trace(const struct hs_collector *collector);
 /* NULL without a log. */
 const struct hs_qemulog_counts *hs_collector_log(const struct hs_collector *collector);
-struct hs_clock_list *hs_collector_clocks(struct hs_collector *collector);
+/* Copies the samples so far into `out`, which is empty; also while it runs. 0 or -ENOMEM. */
+int hs_collector_clocks(struct hs_collector *collector, struct hs_clock_list *out);
 
 /* Bytes that must stay free on the run's file system; below that the run is ended. */
 #define HS_COLLECTOR_DISK_RESERVE (16ull << 20)

@@ -277,6 +277,37 @@ void hs_document_add_trace(json_object *document, const struct hs_trace_counts *
 	}
 }
 
+static void add_guest_event(json_object *events, const char *name, uint64_t recorded)
+{
+	json_object *event = NULL;
+
+	if (!json_object_object_get_ex(events, name, &event)) /* the same name by BPF and by ftrace is one row */
+		event = hs_json_add_object(events, name);
+	hs_json_add_u64(event, "recorded", hs_json_get_u64(event, "recorded") + recorded);
+	hs_json_add_u64(event, "lost", 0);
+}
+
+int hs_document_recount_guest(json_object *part, const char *dir)
+{
+	scoped(hs_ctf_reader) struct hs_ctf_reader *reader = NULL;
+	uint64_t recorded = 0;
+	struct hs_ctf_record record;
+	json_object *events;
+	int result = hs_ctf_reader_open_all(dir, &reader);
+
+	if (result)
+		return result;
+	while ((result = hs_ctf_reader_next(reader, &record)) > 0)
+		recorded++;
+	events = hs_json_add_object(part, "events");
+	for (uint32_t i = 0; i < hs_ctf_reader_event_nr(reader); i++)
+		if (hs_ctf_reader_read_nr(reader, i))
+			add_guest_event(events, hs_ctf_reader_event(reader, i)->name, hs_ctf_reader_read_nr(reader, i));
+	hs_json_add_u64(part, "recorded", recorded);
+	hs_json_add_u64(part, "lost", hs_ctf_reader_counts(reader)->discarded);
+	return result;
+}
+
 void hs_document_add_missing(json_object *document, const struct hs_capture *capture, const char *why_no_trace)
 {
 	json_object *list = hs_json_add_array(document, "not_recorded");

@@ -40,6 +40,11 @@ void hs_document_add_results(json_object *document, const char *test, unsigned s
 /* The kernel's own counters of every tap, final once the machines have ended, gone with the network. */
 void hs_document_add_interfaces(json_object *document, struct hs_net *net, unsigned pairs);
 void hs_document_add_trace(json_object *document, const struct hs_trace_counts *counts);
+/*
+ * Counts DIR, a guest's trace, into its member of the document's `trace`, in place of what the guest told of itself.
+ * 0 or -errno after a message.
+ */
+int hs_document_recount_guest(json_object *part, const char *dir);
 /* What is not recorded and why; why_no_trace "" or the reason that nothing is. */
 void hs_document_add_missing(json_object *document, const struct hs_capture *capture, const char *why_no_trace);
 void hs_document_add_log(json_object *document, const struct hs_qemulog_counts *counts);

@@ -20,6 +20,11 @@
 #include "lab_last.h"
 #include "lab_log.h"
 #include "qemulog/tail.h"
+#include "timeline/clock_json.h"
+
+#define SECOND_NS 1000000000ull
+#define PROGRESS_SHARE 20 /* of a long run that is killed the last 5 % have no clock samples, a minute at most */
+#define PROGRESS_MAX_NS (60 * SECOND_NS)
 
 struct hs_session {
 	struct hs_session_config config;
@@ -30,7 +35,8 @@ struct hs_session {
 	struct hs_collector *collector;
 	struct hs_lab_guests *guests; /* from the test's begin */
 	struct hs_journal_recorder *journal;
-	struct hs_watch alarm;
+	struct hs_watch alarm, second;
+	uint64_t began_ns, next_progress_ns; /* of run.json while the run goes on */
 	bool alarmed, test_ran, created;
 	struct hs_workload_result results[HS_PAIRS_MAX];
 	json_object *document;
@@ -105,7 +111,7 @@ int hs_session_open(struct hs_loop *loop, const struct hs_session_config *config
 		return -ENOMEM;
 	session->config = *config;
 	session->loop = loop;
-	session->alarm = HS_WATCH_NONE;
+	session->alarm = session->second = HS_WATCH_NONE;
 	err = hs_rundir_name(config->out, config->prefix, config->number, &session->rundir);
 	if (!err && !lab->dry_run)
 		err = hs_rundir_check_free(session->rundir);
@@ -128,6 +134,54 @@ int hs_session_open(struct hs_loop *loop, const struct hs_session_config *config
 	return err;
 }
 
+/* ---- what a run that is killed would leave ---- */
+
+static void add_clocks(struct hs_session *session, const struct hs_qemulog_counts *log)
+{
+	scoped(hs_clock_list) struct hs_clock_list clocks = { 0 };
+
+	if (!hs_collector_clocks(session->collector, &clocks))
+		hs_document_add_clocks(session->document, &clocks, log);
+}
+
+/* Rows of guests are added to those of others: what was told of them before is taken out first. */
+static void forget_progress(struct hs_session *session)
+{
+	json_object_object_del(session->document, "trace");
+	json_object_object_del(session->document, "not_recorded");
+}
+
+static void write_progress(struct hs_session *session)
+{
+	forget_progress(session);
+	if (session->collector)
+		add_clocks(session, NULL);
+	if (session->guests)
+		hs_lab_guests_add_to(session->guests, session->document);
+	hs_json_write_file(session->rundir->document, session->document);
+}
+
+/* The document grows with the run: it is written once a second, later ever more rarely. */
+static void on_second(void *ctx, uint32_t events)
+{
+	struct hs_session *session = ctx;
+	uint64_t now_ns = hs_now_ns(), period_ns = (now_ns - session->began_ns) / PROGRESS_SHARE;
+
+	(void)events;
+	if (now_ns < session->next_progress_ns)
+		return;
+	session->next_progress_ns = now_ns + (period_ns < PROGRESS_MAX_NS ? period_ns : PROGRESS_MAX_NS);
+	write_progress(session);
+}
+
+static int start_progress(struct hs_session *session)
+{
+	session->began_ns = hs_now_ns();
+	return hs_loop_timer(session->loop, &session->second, SECOND_NS, on_second, session);
+}
+
+/* ---- the run ---- */
+
 static int start_collector(struct hs_session *session)
 {
 	struct hs_collector_config config = { .pairs = session->config.lab.pairs,
@@ -145,6 +199,8 @@ int hs_session_raise(struct hs_session *session)
 
 	if (!err && session->config.log && !session->config.lab.dry_run)
 		err = hs_lab_log_start(session->lab, session->rundir->journal, &session->journal);
+	if (!err && session->created)
+		err = start_progress(session);
 	return err ? err : hs_lab_raise(session->lab);
 }
 
@@ -168,8 +224,10 @@ int hs_session_test(struct hs_session *session)
 		session->test_ran = true;
 		err = hs_workload_run(session->lab, &workload, session->results);
 	}
-	if (session->guests)
+	if (session->guests) {
 		hs_lab_guests_stop(session->guests);
+		write_progress(session); /* taking the lab down takes a while */
+	}
 	return err;
 }
 
@@ -187,7 +245,7 @@ static void add_collected(struct hs_session *session)
 	hs_document_add_missing(session->document, capture, hs_collector_why_no_trace(session->collector));
 	if (log)
 		hs_document_add_log(session->document, log);
-	hs_document_add_clocks(session->document, hs_collector_clocks(session->collector), log);
+	add_clocks(session, log);
 }
 
 /* After the host's own trace. A run without a test, or cut short in it, has what there is. */
@@ -228,8 +286,10 @@ int hs_session_finish(struct hs_session *session, int result, bool keep)
 {
 	int err;
 
+	hs_loop_close(session->loop, &session->second);
 	if (!session->created || (result && !session->alarmed && remove_if_empty(session)))
 		return result;
+	forget_progress(session);
 	if (session->alarmed)
 		result = -ENOSPC;
 	set_outcome(session, result);
@@ -264,6 +324,7 @@ void hs_session_free(struct hs_session *session)
 {
 	if (!session)
 		return;
+	hs_loop_close(session->loop, &session->second);
 	hs_ctl_free(session->ctl);
 	hs_lab_guests_free(session->guests);
 	if (session->created && session->lab) {
@@ -350,6 +411,7 @@ static int recount_log(const struct hs_rundir *rundir, json_object *document)
 					    .tenant_nr = pairs < HS_PAIRS_MAX ? pairs : HS_PAIRS_MAX };
 	scoped(hs_qemulog) struct hs_qemulog *log = NULL;
 	scoped(hs_qemulog_tail) struct hs_qemulog_tail *tail = NULL;
+	scoped(hs_clock_list) struct hs_clock_list clocks = { 0 };
 	int64_t got;
 	int err;
 
@@ -364,7 +426,29 @@ static int recount_log(const struct hs_rundir *rundir, json_object *document)
 		continue;
 	hs_qemulog_finish(log);
 	hs_document_add_log(document, hs_qemulog_counts(log));
+	if (!hs_clock_list_from_json(hs_json_get(document, "clock.samples"), &clocks))
+		hs_document_add_clocks(document, &clocks, hs_qemulog_counts(log));
 	return (int)got;
+}
+
+/* The folders of guests that the document knows. */
+static int recount_guests(const struct hs_rundir *rundir, json_object *document)
+{
+	json_object *traces = hs_json_get(document, "trace");
+	int err = 0;
+
+	if (!json_object_is_type(traces, json_type_object))
+		return 0;
+	json_object_object_foreach (traces, folder, object) {
+		scoped(mem) char *dir = hs_format("%s/%s", rundir->trace, folder);
+
+		if (!dir)
+			return -ENOMEM;
+		if (!err && strcmp(folder, "host") && json_object_is_type(object, json_type_object) &&
+		    !access(dir, F_OK))
+			err = hs_document_recount_guest(object, dir);
+	}
+	return err;
 }
 
 int hs_session_recount(const struct hs_rundir *rundir, json_object *document)
@@ -379,6 +463,8 @@ int hs_session_recount(const struct hs_rundir *rundir, json_object *document)
 		err = hs_trace_counts_from_disk(host, &counts);
 		hs_document_add_trace(document, &counts);
 	}
+	if (!err)
+		err = recount_guests(rundir, document);
 	if (!err && access(rundir->log, F_OK) == 0)
 		err = recount_log(rundir, document);
 	hs_document_derive(document);

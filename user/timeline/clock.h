@@ -35,6 +35,12 @@ int hs_clock_list_append(struct hs_clock_list *list, const struct hs_clock_sampl
 
 void hs_clock_list_clear(struct hs_clock_list *list);
 
+/* scoped(hs_clock_list) struct hs_clock_list list = { 0 }; */
+static inline void hs_clock_list_scoped(struct hs_clock_list *list)
+{
+	hs_clock_list_clear(list);
+}
+
 /*
  * CLOCK_BOOTTIME when CLOCK_REALTIME was in [real_ns, real_ns + quantum_ns): quantum_ns is the unit that a
  * log's times are cut to, 1000 for QEMU's, 0 for exact ones. The true time is within *error_ns of *boot_ns,
