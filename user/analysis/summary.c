@@ -106,14 +106,14 @@ static void print_events(FILE *out, json_object *document)
 	if (!host && !log)
 		return;
 	fprintf(out, "\n%-8s %-24s %14s %10s\n", "machine", "event", "recorded", "lost");
-	if (host) {
+	if (hs_json_get(host, "events")) {
 		json_object_object_foreach (hs_json_get(host, "events"), name, event)
 			fprintf(out, "%-8s %-24s %14s %10s\n", "host", name, count_cell(event, "recorded", recorded),
 				count_cell(event, "lost", lost));
 		if (!hs_json_get_u64(host, "recorded"))
 			fprintf(out, "%-8s %-24s %14s %10s\n", "host", "(none)", "0", count_cell(host, "lost", lost));
 	}
-	if (log) {
+	if (hs_json_get(log, "events")) {
 		json_object_object_foreach (hs_json_get(log, "events"), name, event)
 			fprintf(out, "%-8s %-24s %14llu %10s\n", "l1", name,
 				(unsigned long long)json_object_get_uint64(event), "0");
@@ -131,12 +131,12 @@ static void print_guests(FILE *out, json_object *trace)
 	if (!trace)
 		return;
 	json_object_object_foreach (trace, machine, object) {
+		json_object *events = hs_json_get(object, "events"); /* none of a machine whose formats never came */
 		char what[48];
 
 		if (!strcmp(machine, "host"))
 			continue;
-		snprintf(what, sizeof(what), "%d events of its kernel",
-			 json_object_object_length(hs_json_get(object, "events")));
+		snprintf(what, sizeof(what), "%d events of its kernel", events ? json_object_object_length(events) : 0);
 		hs_format_ns(bound, sizeof(bound), hs_json_get_u64(object, "guest_clock.bound_ns"));
 		fprintf(out, "%-8s %-24s %14s %10s  (clock within %s%s)\n", machine, what,
 			count_cell(object, "recorded", recorded), count_cell(object, "lost", lost), bound,

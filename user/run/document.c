@@ -2,6 +2,7 @@
 /* Builds hsbpf.run/1. No I/O but reading a trace back and the interfaces' counters. Main thread. */
 #include "document.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -134,6 +135,52 @@ json_object *hs_document_new(unsigned number, unsigned pairs, const char *nic, b
 	for (unsigned tenant = 0; tenant < pairs; tenant++)
 		add_tenant(tenants, tenant, client_netns);
 	return document;
+}
+
+static bool is_object_or_absent(json_object *object, const char *path)
+{
+	json_object *member = hs_json_get(object, path);
+
+	return !member || json_object_is_type(member, json_type_object);
+}
+
+static bool are_tenants_whole(json_object *document)
+{
+	json_object *tenants = hs_json_get(document, "tenants");
+	uint64_t pairs = hs_json_get_u64(document, "pairs");
+
+	if (pairs > HS_PAIRS_MAX || !json_object_is_type(tenants, json_type_array) ||
+	    json_object_array_length(tenants) != pairs)
+		return false;
+	for (size_t i = 0; i < pairs; i++) {
+		json_object *tenant = json_object_array_get_idx(tenants, i);
+
+		if (!json_object_is_type(hs_json_get(tenant, "l2"), json_type_object) ||
+		    !json_object_is_type(hs_json_get(tenant, "client"), json_type_object))
+			return false;
+	}
+	return true;
+}
+
+static bool are_traces_whole(json_object *traces)
+{
+	if (!traces)
+		return true;
+	json_object_object_foreach (traces, folder, part)
+		if (strchr(folder, '/') || !json_object_is_type(part, json_type_object) ||
+		    !is_object_or_absent(part, "events"))
+			return false;
+	return true;
+}
+
+int hs_document_check(json_object *document)
+{
+	static const char *const objects[] = { "trace", "iommu_log", "iommu_log.events", "phases_seconds", "clock" };
+
+	for (size_t i = 0; i < sizeof(objects) / sizeof(objects[0]); i++)
+		if (!is_object_or_absent(document, objects[i]))
+			return -EBADMSG;
+	return are_tenants_whole(document) && are_traces_whole(hs_json_get(document, "trace")) ? 0 : -EBADMSG;
 }
 
 static json_object *tenant_of(json_object *document, unsigned tenant)

@@ -32,6 +32,12 @@ int hs_trace_counts_from_disk(const char *dir, struct hs_trace_counts *counts);
 /* A new document of run `number`, outcome "running", with the topology of `pairs` tenants. */
 json_object *hs_document_new(unsigned number, unsigned pairs, const char *nic, bool client_netns);
 
+/*
+ * Of one that was read from a file: 0 when its tenants, traces, log and phases have the shapes that a summary and a
+ * recount take for granted, else -EBADMSG. No message.
+ */
+int hs_document_check(json_object *document);
+
 /* outcome: "ok", "failed" or "interrupted"; error NULL or the sentence. */
 void hs_document_set_outcome(json_object *document, const char *outcome, const char *error);
 void hs_document_add_lab(json_object *document, const struct hs_lab *lab);
