@@ -44,6 +44,13 @@ refused "no CAP_SYS_ADMIN" 4 "CAP_SYS_ADMIN" setpriv --bounding-set -sys_admin -
 refused "no root" 4 "run it as root" setpriv --reuid=65534 --regid=65534 --clear-groups "${collect[@]}"
 refused "a cache that cannot be written" 1 "set HSBPF_CACHE" env HSBPF_CACHE=/proc/nowhere "${collect[@]}"
 fails "no such run" 1 "is not a run" "$hsbpf" show "$work/nosuch"
+# Documents that no run wrote: one sentence, and neither a crash nor the exit code of a privilege.
+mkdir "$work/other"
+echo '{"schema":"hsbpf.run/9"}' >"$work/other/run.json"
+fails "show of a newer run" 1 "has the schema 'hsbpf.run/9'" "$hsbpf" show "$work/other"
+fails "correlate of a newer run" 1 "has the schema 'hsbpf.run/9'" "$hsbpf" correlate "$work/other"
+echo '{"schema":"hsbpf.run/1","outcome":"running","pairs":99999,"trace":5}' >"$work/other/run.json"
+fails "show of a document that no run wrote" 1 "is damaged" "$hsbpf" show "$work/other"
 fails "no such verb" 2 "there is no verb 'colect'" "$hsbpf" colect
 fails "no lab is up" 1 "no lab 'lab' is up" "$hsbpf" lab exec l1 -- true
 

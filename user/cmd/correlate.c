@@ -168,8 +168,8 @@ static int run(void *config_ptr, int argc, char **argv)
 	if (err)
 		return err;
 	if (strcmp(hs_json_get_string(document, "schema"), HS_DOCUMENT_SCHEMA) != 0)
-		return hs_fail(-1, "%s has the schema '%s'; this hsbpf reads " HS_DOCUMENT_SCHEMA, rundir->document,
-			       hs_json_get_string(document, "schema"));
+		return hs_fail(-EBADMSG, "%s has the schema '%s'; this hsbpf reads " HS_DOCUMENT_SCHEMA,
+			       rundir->document, hs_json_get_string(document, "schema"));
 	config.trace_dir = rundir->trace;
 	config.log = rundir->log;
 	config.document = document;

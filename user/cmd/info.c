@@ -2,6 +2,7 @@
 /* `hsbpf info DIR`: what is in a run or a recording, machine by machine. One thread. */
 #include "info/info.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 #include "base/log.h"
@@ -37,7 +38,7 @@ static int run(void *config_ptr, int argc, char **argv)
 	else
 		hs_info_print(stdout, document);
 	if (fflush(stdout))
-		return hs_fail(-1, "cannot write what was found");
+		return hs_fail(-EIO, "cannot write what was found");
 	return hs_info_say_silent(document) ? HS_EXIT_FAILURE : 0;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* `hsbpf show RUN`: the summary of a run again, from its document; of an interrupted one counted anew. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -36,10 +37,10 @@ static int run(void *config_ptr, int argc, char **argv)
 	if (err)
 		return err;
 	if (strcmp(hs_json_get_string(document, "schema"), HS_DOCUMENT_SCHEMA) != 0)
-		return hs_fail(-1, "%s has the schema '%s'; this hsbpf reads " HS_DOCUMENT_SCHEMA, rundir->document,
-			       hs_json_get_string(document, "schema"));
+		return hs_fail(-EBADMSG, "%s has the schema '%s'; this hsbpf reads " HS_DOCUMENT_SCHEMA,
+			       rundir->document, hs_json_get_string(document, "schema"));
 	if (hs_document_check(document))
-		return hs_fail(-1, "%s is damaged: it is not what a run writes", rundir->document);
+		return hs_fail(-EBADMSG, "%s is damaged: it is not what a run writes", rundir->document);
 	if (config->recount || !strcmp(hs_json_get_string(document, "outcome"), "running"))
 		err = hs_session_recount(rundir, document);
 	if (config->json)
