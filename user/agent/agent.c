@@ -67,18 +67,18 @@ static int open_mover(struct hs_tracing_agent *agent, uint32_t cpu)
 		.turns = agent->config.to_stdout ? &agent->turns : NULL,
 		.tell_fd = agent->tell.fd,
 	};
+	scoped(fd) int out = agent->config.to_stdout ? hs_port_open_stdout() : -1;
 	struct hs_mover *mover;
-	int err = hs_mover_open(&config, &mover), fd;
+	int err;
 
+	if (agent->config.to_stdout && out < 0)
+		return hs_fail(out, "cannot write to standard output%s:",
+			       out == -EACCES ? " (another user's pipe: give it to a file, or through a cat)" : "");
+	err = hs_mover_open(&config, &mover);
 	if (err)
 		return err;
-	if (agent->config.to_stdout) {
-		fd = hs_port_open_stdout();
-		if (fd < 0)
-			hs_fail(fd, "cannot write to standard output:");
-		else
-			hs_mover_set_port(mover, fd);
-	}
+	if (agent->config.to_stdout)
+		hs_mover_set_port(mover, take_fd(&out));
 	__atomic_store_n(&agent->movers.by_cpu[cpu], mover, __ATOMIC_RELEASE);
 	if (agent->session)
 		hs_agent_session_add(agent->session, cpu);
