@@ -187,6 +187,15 @@ until_true 10 said 1 'recording'
 exec 8<&-
 mark 10
 check "-o ends with its reader" until_true 10 is_gone
+rm "$work/agent.err"
+build/hsbpf agent -o --source ftrace --tracefs "$ring" 2>"$work/agent.err" >/dev/full &
+agent=$!
+until_true 10 said 1 'recording'
+mark 10000
+check "-o onto a disk that is full ends" until_true 10 is_gone
+wait $agent
+equal "... with exit code 1" $? 1
+check "... and the reason" grep -q 'cannot write to standard output any more: No space left on device' "$work/agent.err"
 
 # ---- what goes wrong ----
 fails "no tracefs there" 1 "cannot open $work/none" build/hsbpf agent -o --source ftrace --tracefs "$work/none"

@@ -148,12 +148,19 @@ static void end_session(struct hs_tracing_agent *agent)
 	agent->must_start = false;
 }
 
-static bool is_stdout_gone(const struct hs_tracing_agent *agent)
+/* A reader that has enough ends the agent well, a disk that is full does not. */
+static void look_at_stdout(struct hs_tracing_agent *agent)
 {
-	for (uint32_t cpu = 0; cpu < HS_WIRE_CPU_MAX; cpu++)
-		if (agent->movers.by_cpu[cpu] && !hs_mover_has_port(agent->movers.by_cpu[cpu]))
-			return agent->config.to_stdout;
-	return false;
+	for (uint32_t cpu = 0; cpu < HS_WIRE_CPU_MAX && agent->config.to_stdout && !agent->must_end; cpu++) {
+		const struct hs_mover *mover = agent->movers.by_cpu[cpu];
+		int err = mover ? hs_mover_port_error(mover) : 0;
+
+		if (!mover || hs_mover_has_port(mover))
+			continue;
+		if (err && err != -EPIPE)
+			agent->err = hs_fail(err, "cannot write to standard output any more:");
+		hs_tracing_agent_end(agent);
+	}
 }
 
 /* A mover lost its port or is over. */
@@ -167,8 +174,7 @@ static void on_tell(void *ctx, uint32_t events)
 		return;
 	if (agent->session && hs_agent_session_is_finishing(agent->session) && hs_agent_session_is_over(agent->session))
 		end_session(agent);
-	if (is_stdout_gone(agent))
-		hs_tracing_agent_end(agent);
+	look_at_stdout(agent);
 	look_for_ports(agent);
 }
 
@@ -244,6 +250,11 @@ bool hs_tracing_agent_is_done(void *ctx)
 	const struct hs_tracing_agent *agent = ctx;
 
 	return agent->must_end && !agent->session;
+}
+
+int hs_tracing_agent_error(const struct hs_tracing_agent *agent)
+{
+	return agent->err;
 }
 
 void hs_tracing_agent_free(struct hs_tracing_agent *agent)

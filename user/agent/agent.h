@@ -29,6 +29,8 @@ int hs_tracing_agent_open(const struct hs_agent_config *config, struct hs_loop *
 /* Ends a session that runs, within a second, then hs_tracing_agent_is_done(). */
 void hs_tracing_agent_end(struct hs_tracing_agent *agent);
 bool hs_tracing_agent_is_done(void *agent);
+/* Why it ended by itself, -errno (said); 0: it did not, or whoever read has enough. */
+int hs_tracing_agent_error(const struct hs_tracing_agent *agent);
 
 void hs_tracing_agent_free(struct hs_tracing_agent *agent);
 HS_SCOPED(hs_tracing_agent, struct hs_tracing_agent *, hs_tracing_agent_free)

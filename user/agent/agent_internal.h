@@ -28,6 +28,7 @@ struct hs_tracing_agent {
 	struct hs_wire_frame stop_order; /* to be answered when the session is over; magic 0: none */
 	bool must_start;		 /* a `1` that came while the last session ended */
 	bool must_end;
+	int err;		/* why it ended by itself */
 	struct hs_texts *texts; /* NULL: none are being sent */
 };
 

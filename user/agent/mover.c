@@ -51,6 +51,7 @@ struct hs_mover {
 	uint64_t deadline_ns;
 	int phase;     /* read by anybody */
 	bool has_port; /* the same */
+	int port_err;  /* the same, once there is no port */
 
 	/* The thread's own. */
 	struct hs_outlet outlet;
@@ -343,8 +344,10 @@ static void tell_port(struct hs_mover *mover)
 
 	pthread_mutex_lock(&mover->lock);
 	is_gone = mover->has_port && mover->new_port < 0 && !hs_outlet_is_open(&mover->outlet);
-	if (is_gone)
+	if (is_gone) {
+		mover->port_err = mover->outlet.err;
 		__atomic_store_n(&mover->has_port, false, __ATOMIC_RELEASE);
+	}
 	pthread_mutex_unlock(&mover->lock);
 	if (is_gone)
 		wake(mover->config.tell_fd);
@@ -432,6 +435,11 @@ void hs_mover_set_port(struct hs_mover *mover, int fd)
 bool hs_mover_has_port(const struct hs_mover *mover)
 {
 	return __atomic_load_n(&mover->has_port, __ATOMIC_ACQUIRE);
+}
+
+int hs_mover_port_error(const struct hs_mover *mover)
+{
+	return hs_mover_has_port(mover) ? 0 : mover->port_err;
 }
 
 int hs_mover_start(struct hs_mover *mover, const struct hs_mover_session *session)

@@ -36,6 +36,8 @@ void hs_mover_pin(struct hs_mover *mover);
 void hs_mover_set_port(struct hs_mover *mover, int fd);
 /* False once it hung up for good: give it another. */
 bool hs_mover_has_port(const struct hs_mover *mover);
+/* The -errno of the write that ended the last port; 0: it hung up, or there is one. */
+int hs_mover_port_error(const struct hs_mover *mover);
 
 struct hs_mover_session {
 	const struct hs_tracer *tracer; /* NULL: packets only; must live until the session is over */

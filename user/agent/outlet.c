@@ -74,6 +74,7 @@ void hs_outlet_set_port(struct hs_outlet *outlet, int fd)
 
 	close_port(outlet);
 	outlet->fd = fd;
+	outlet->err = 0;
 	outlet->is_socket = !fstat(fd, &status) && S_ISSOCK(status.st_mode);
 	if (epoll_ctl(outlet->epoll_fd, EPOLL_CTL_ADD, fd, &event) && errno != EPERM) { /* files never block */
 		hs_fail(-errno, "cannot watch a port:");
@@ -215,6 +216,7 @@ static bool not_written(struct hs_outlet *outlet, int err)
 		return copy_out_of_pipe(outlet);
 	if (err) {
 		hs_dbg("CPU %u: the port is gone: %s", outlet->cpu, strerror(-err));
+		outlet->err = err;
 		close_port(outlet);
 	} else { /* a virtio port that had no room for a list of pages: they are gone */
 		hs_outlet_drop(outlet);

@@ -15,6 +15,7 @@
 
 struct hs_outlet {
 	int fd, epoll_fd; /* -1: no port; epoll tells of it with data.u32 = epoll_tag */
+	int err;	  /* why a write ended the last port; 0: none did */
 	uint32_t epoll_tag;
 	bool is_blocked; /* takes nothing until epoll says so */
 	bool is_socket;

@@ -75,6 +75,8 @@ static int run(void *config_ptr, int argc, char **argv)
 		err = hs_interrupt_open(loop, on_interrupt, agent);
 	if (!err)
 		err = hs_loop_until(loop, hs_tracing_agent_is_done, agent, 0);
+	if (!err)
+		err = hs_tracing_agent_error(agent);
 	hs_interrupt_close(loop);
 	return err;
 }
