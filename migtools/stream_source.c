@@ -248,7 +248,7 @@ static void end_interval(struct hs_stream_source *source)
 	source->interval_bytes = bytes;
 	if (source->config->has_precopy)
 		hs_progress_note(&source->progress, "Speed: %" PRIu64 " (MB/s)",
-				 (uint64_t)((double)interval.bytes * 1e9 / (1 << 20) / (double)interval.duration_ns));
+				 (uint64_t)((double)interval.bytes * 1e9 / (1 << 20) / (double)interval.duration_ns + 0.5));
 	if (source->interval_count == source->interval_room) {
 		size_t room = source->interval_room ? 2 * source->interval_room : 64;
 		struct hs_stream_interval *grown = realloc(source->intervals, room * sizeof(*grown));

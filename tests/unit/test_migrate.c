@@ -61,9 +61,12 @@ static void test_options_weigh_more_than_the_plan_and_the_plan_more_than_default
 
 static void test_a_plan_that_makes_no_sense_is_a_usage_error(void **state)
 {
-	static const char *const bad[] = { "mode = faster\n", "trials 3\n",    "other = 1\n", "dirty = x\n",
-					   "bandwidth = 0\n", "trials =\n",    "mem = 64M\n", "dirty-mem = 250M\n",
-					   "mode = ,\n",      "limit = two\n", "delay = 2s\n" };
+	static const char *const bad[] = { "mode = faster\n", "trials 3\n", "other = 1\n", "dirty = x\n",
+					   "bandwidth = 0\n", "trials =\n", "mem = 64M\n", "dirty-mem = 250M\n",
+					   "mode = ,\n", "limit = two\n", "delay = 2s\n",
+					   /* 0 is not "as it is unless given", nor "no limit" */
+					   "trials = 0\n", "interval = 0\n", "settle = 0\n", "cpus = 0\n",
+					   "downtime-limit = 0\n", "max-net-downtime = 0\n", "max-total = 0s\n" };
 
 	(void)state;
 	for (size_t i = 0; i < HS_ARRAY_SIZE(bad); i++) {

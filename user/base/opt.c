@@ -124,7 +124,11 @@ static void describe_expected(const struct hs_opt *option, char *text, size_t si
 				 hs_format_bytes(max, sizeof(max), option->max));
 		return;
 	case HS_OPT_DURATION:
-		snprintf(text, size, "a time%s such as 500ms or 10s", option->min ? " above 0" : "");
+		if (option->min > 1)
+			snprintf(text, size, "a time of %s or more such as 500ms or 10s",
+				 hs_format_ns(min, sizeof(min), option->min));
+		else
+			snprintf(text, size, "a time%s such as 500ms or 10s", option->min ? " above 0" : "");
 		return;
 	case HS_OPT_CHOICE:
 		len = (size_t)snprintf(text, size, "one of");

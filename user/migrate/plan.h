@@ -41,41 +41,43 @@ struct hs_plan_options {
 		HS_OPT(type, member.delay_ns, "delay", 0, HS_OPT_DURATION, "TIME", NULL,                               \
 		       "what the link takes, one way (default 0, at most 1s)"),                                        \
 		HS_OPT(type, member.trials, "trials", 't', HS_OPT_U32, "N", NULL,                                      \
-		       "migrations of each kind (default 3)", .max = 10000),                                           \
+		       "migrations of each kind (default 3)", .min = 1, .max = 10000),                                 \
 		HS_OPT(type, member.mem_bytes, "mem", 0, HS_OPT_SIZE, "SIZE", NULL,                                    \
 		       "memory of the guest (default 256M)", .min = HS_PLAN_MEM_MIN, .max = HS_PLAN_MEM_MAX,           \
 		       .unit = 1 << 20),                                                                               \
 		HS_OPT(type, member.dirty_mem_bytes, "dirty-mem", 0, HS_OPT_SIZE, "SIZE", NULL,                        \
 		       "of it, what mm_dirty fills and dirties (default a quarter)", .min = 1 << 20,                   \
 		       .max = HS_PLAN_MEM_MAX, .unit = 1 << 20),                                                       \
-		HS_OPT(type, member.cpus, "cpus", 0, HS_OPT_U32, "N", NULL, "CPUs of the guest (default 1)",           \
+		HS_OPT(type, member.cpus, "cpus", 0, HS_OPT_U32, "N", NULL, "CPUs of the guest (default 1)", .min = 1, \
 		       .max = 255),                                                                                    \
 		HS_OPT(type, member.interval_ns, "interval", 'i', HS_OPT_DURATION, "TIME", NULL,                       \
-		       "from one probe to the next (default 10ms)"),                                                   \
+		       "from one probe to the next, 10us at least (default 10ms)", .min = 10000),                      \
 		HS_OPT(type, member.settle_ns, "settle", 0, HS_OPT_DURATION, "TIME", NULL,                             \
-		       "watched before and after each migration (default 2s)"),                                        \
+		       "watched before and after each migration (default 2s)", .min = 1),                              \
 		HS_OPT(type, member.limit_ns, "limit", 'l', HS_OPT_DURATION, "TIME", NULL,                             \
-		       "a migration that is not done by then is cancelled and reported so (default 60s)"),             \
+		       "a migration that is not done by then is cancelled and reported so (default 60s)", .min = 1),   \
 		HS_OPT(type, member.downtime_limit_ns, "downtime-limit", 0, HS_OPT_DURATION, "TIME", NULL,             \
-		       "QEMU's parameter: what it may stop the guest for (default 300ms); of no use to modes with "    \
-		       "postcopy"),                                                                                    \
+		       "QEMU's parameter: what it may stop the guest for, 1ms at least (default 300ms); of no use to " \
+		       "modes with postcopy",                                                                          \
+		       .min = 1000000),                                                                                \
 		HS_OPT(type, member.fault, "fault", 0, HS_OPT_CHOICE, "FAULT", "none",                                 \
 		       "what is broken in the middle of each migration", .choices = hs_fault_names),                   \
 		HS_OPT(type, member.max_net_downtime_ns, "max-net-downtime", 0, HS_OPT_DURATION, "TIME", NULL,         \
 		       "exit with 5 when the probes' gap at a switch is longer; as with those below, also when a "     \
-		       "migration is not completed"),                                                                  \
+		       "migration is not completed",                                                                   \
+		       .min = 1),                                                                                      \
 		HS_OPT(type, member.max_tap_gap_ns, "max-tap-gap", 0, HS_OPT_DURATION, "TIME", NULL,                   \
-		       "exit with 5 when the gap between the taps is longer"),                                         \
+		       "exit with 5 when the gap between the taps is longer", .min = 1),                               \
 		HS_OPT(type, member.max_stop_resume_ns, "max-stop-resume", 0, HS_OPT_DURATION, "TIME", NULL,           \
-		       "exit with 5 when the time from STOP to RESUME is longer"),                                     \
+		       "exit with 5 when the time from STOP to RESUME is longer", .min = 1),                           \
 		HS_OPT(type, member.max_blackout_ns, "max-blackout", 0, HS_OPT_DURATION, "TIME", NULL,                 \
-		       "exit with 5 when nothing came out of the guest for longer"),                                   \
+		       "exit with 5 when nothing came out of the guest for longer", .min = 1),                         \
 		HS_OPT(type, member.max_brownout_ns, "max-brownout", 0, HS_OPT_DURATION, "TIME", NULL,                 \
-		       "exit with 5 when the guest wrote less than half of its rate for longer"),                      \
+		       "exit with 5 when the guest wrote less than half of its rate for longer", .min = 1),            \
 		HS_OPT(type, member.max_qemu_downtime_ns, "max-qemu-downtime", 0, HS_OPT_DURATION, "TIME", NULL,       \
-		       "exit with 5 when QEMU's own downtime is longer"),                                              \
+		       "exit with 5 when QEMU's own downtime is longer", .min = 1),                                    \
 		HS_OPT(type, member.max_total_ns, "max-total", 0, HS_OPT_DURATION, "TIME", NULL,                       \
-		       "exit with 5 when a migration takes longer")
+		       "exit with 5 when a migration takes longer", .min = 1)
 
 struct hs_plan {
 	const struct hs_mode *modes[HS_PLAN_AXIS_MAX];
