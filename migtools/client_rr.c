@@ -216,16 +216,16 @@ static int open_log(struct client_rr *client, const char *path)
 	return 0;
 }
 
-static int close_log(struct client_rr *client, const char *path)
+/* After the summary, which does not depend on them. */
+static int close_logs(struct client_rr *client, const char *probes, const char *spikes)
 {
+	int err = hs_spikes_close(&client->spikes, spikes);
 	FILE *log = take(client->log);
 
-	if (log && (fflush(log) || ferror(log))) {
-		hs_file_close(log);
-		return hs_fail(-EIO, "%s could not be written to its end", path);
-	}
+	if (log && (fflush(log) || ferror(log)))
+		err = hs_fail(-EIO, "%s could not be written to its end", probes);
 	hs_file_close(log);
-	return 0;
+	return err;
 }
 
 static int start(struct client_rr *client, const char *spike_log)
@@ -260,17 +260,16 @@ int hs_client_rr_run(void *config_ptr, int argc, char **argv)
 		err = hs_prober_run(&client->prober, &config->prober, &ops, client);
 	if (!err)
 		err = hs_probes_finish(&client->probes, hs_now_ns());
-	if (!err)
-		err = close_log(client, config->probes);
 	if (err)
 		return err;
 	hs_progress_end(&client->progress);
 	announce_outages(client);
 	warn(client);
 	if (config->json)
-		return print_document(client);
-	print_summary(client);
-	return 0;
+		err = print_document(client);
+	else
+		print_summary(client);
+	return err ? err : close_logs(client, config->probes, argc > 2 ? argv[2] : NULL);
 }
 
 const struct hs_verb cmd_client_rr = {

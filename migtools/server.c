@@ -257,7 +257,8 @@ static int run(void *config_ptr, int argc, char **argv)
 	if (err)
 		return err;
 	hs_progress_end(&server->progress);
-	return summarize(server);
+	err = summarize(server);
+	return err ? err : hs_spikes_close(&server->spikes, argc ? argv[0] : NULL);
 }
 
 const struct hs_verb cmd_server = {

@@ -56,6 +56,15 @@ int hs_spikes_start(struct hs_spikes *spikes, const char *path, uint64_t throttl
 	return 0;
 }
 
+int hs_spikes_close(struct hs_spikes *spikes, const char *path)
+{
+	FILE *log = take(spikes->log);
+	bool is_whole = !log || (!fflush(log) && !ferror(log));
+
+	hs_file_close(log);
+	return is_whole || !path ? 0 : hs_fail(-EIO, "the spike log %s could not be written to its end", path);
+}
+
 void hs_spikes_clear(struct hs_spikes *spikes)
 {
 	hs_file_close(take(spikes->log));

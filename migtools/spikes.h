@@ -21,6 +21,8 @@ struct hs_spikes {
  * followed, and without it the run goes on). A delay of throttle_ns or more is a spike. Message on failure.
  */
 int hs_spikes_start(struct hs_spikes *spikes, const char *path, uint64_t throttle_ns, struct hs_progress *progress);
+/* Closes the log; path as at the start. -EIO after a message when one that was asked for did not take all. */
+int hs_spikes_close(struct hs_spikes *spikes, const char *path);
 void hs_spikes_clear(struct hs_spikes *spikes);
 
 /* A datagram arrived (BOOTTIME); they come in order. */

@@ -253,5 +253,11 @@ fails "too many words" 2 "nothing after them" "$hsbpf" client_rr 172.16.77.2 50 
 fails "a name that is none" 1 "'no such name' is no address" "$hsbpf" client_rr "no such name"
 fails "a log that cannot be written" 1 "cannot write the spike log $work/no/log: No such file" "$hsbpf" client_rr 172.16.77.2 50 "$work/no/log"
 fails "--probes that cannot be written" 1 "cannot write $work/no/csv: No such file" "$hsbpf" client_rr --probes "$work/no/csv" 172.16.77.2 50 "$work/log"
+fails "a spike log on a full disk" 1 "the spike log /dev/full could not be written to its end" \
+	"$hsbpf" client_rr -n 3 -p 9777 172.16.77.1 10 /dev/full
+check "... its summary is printed all the same" grep -q '^sent 3, answered 0' "$work/out"
+fails "--probes on a full disk" 1 "/dev/full could not be written to its end" \
+	"$hsbpf" client_rr -n 3 -p 9777 --probes /dev/full 172.16.77.1 10 "$work/log"
+check "... its summary is printed all the same" grep -q '^sent 3, answered 0' "$work/out"
 fails "client hears nothing" 2 "use client_rr for --probes" "$hsbpf" client --probes x 172.16.77.2 50
 plan
