@@ -22,6 +22,8 @@ declare -A pid
 start() {
 	local name=$1
 	shift
+	: >"$work/$name.out" # now: what it said the last time is not taken for what it says
+	: >"$work/$name.err"
 	setpriv --pdeathsig KILL "$@" >"$work/$name.out" 2>"$work/$name.err" &
 	pid[$name]=$!
 }

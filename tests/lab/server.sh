@@ -15,6 +15,7 @@ guest ip address add 172.16.78.2/24 dev inside
 guest ip link set inside up
 
 start() {
+	: >"$work/server.err" # now: what it said the last time is not taken for what it says
 	setpriv --pdeathsig KILL "$@" >"$work/server.out" 2>"$work/server.err" &
 	server=$!
 	until_true 10 grep -q "port 12323" "$work/server.err"

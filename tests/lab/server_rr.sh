@@ -8,6 +8,7 @@ ip link set lo up
 
 # start PROGRAM ARGUMENT...: a server that is ready; its number in $server, its document in $work/out
 start() {
+	: >"$work/err" # now: what it said the last time is not taken for what it says
 	setpriv --pdeathsig KILL "$@" >"$work/out" 2>"$work/err" &
 	server=$!
 	until_true 10 grep -q "listening on UDP port 12323" "$work/err"
