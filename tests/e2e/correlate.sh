@@ -102,6 +102,19 @@ equal "a killed run's packets are followed over the taps" \
 	"0 [true,true,true,true]"
 check "and it is said what is missing" grep -q 'ended before its clock samples were written' "$work/err"
 cp "$work/run.json" "$doc"
+: >"$dir/trace/l2-1/metadata"
+run "$hsbpf" correlate --json "$dir"
+equal "a machine whose trace is damaged is left out, the others are not" \
+	"$status $(grep -c 'l2-1 is left out' "$work/err") $(jq -c '[.tenants[].directions[0] | any(.hops[]; .to == "L2 stack" and .packets > 0)]' "$work/out")" \
+	"0 1 [true,false]"
+rm "$dir/trace/l2-1/metadata"
+mv "$dir/trace/l1" "$work/l1"
+cp -r "$work/l1" "$dir/trace/l1"
+rm "$dir"/trace/l1/cpu0
+mkfifo "$dir/trace/l1/cpu0"
+fails "a FIFO among the files is not waited for" 1 "cannot open $dir/trace/l1/cpu0" timeout 20 "$hsbpf" correlate "$dir"
+rm -r "$dir/trace/l1"
+mv "$work/l1" "$dir/trace/l1"
 rm -r "$dir/trace/l2-1"
 run "$hsbpf" correlate "$dir"
 check "a machine without a trace is named" grep -q 'l2-1 has no trace in the run' "$work/err"

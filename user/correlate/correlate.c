@@ -169,7 +169,9 @@ static int open_guest(struct walk *walk, const char *folder, json_object *docume
 		return 0;
 	}
 	err = hs_guest_source_open(path, document, &guest->source);
-	if (err == -ENODATA)
+	if (err == -EBADMSG)
+		hs_warn("%s is left out: what it saw of packets is missing", folder);
+	if (err == -ENODATA || err == -EBADMSG)
 		return 0; /* said; the others are of use all the same */
 	if (err)
 		return err;
@@ -492,6 +494,8 @@ int hs_correlate(const struct hs_correlate_config *config, struct hs_correlate_r
 	}
 	if (!err)
 		finish(walk);
+	if (!err && !result->packet_nr)
+		hs_warn("no packet was seen on the tap of an L2: there is nothing to follow");
 	close_walk(walk);
 	return err;
 }

@@ -380,7 +380,7 @@ int hs_ctf_stream_load(struct hs_ctf_stream *stream, struct hs_ctf_source *sourc
 int hs_ctf_stream_open(struct hs_ctf_stream *stream, const struct hs_ctf_source *source, int dir_fd, const char *name,
 		       uint32_t class, uint32_t cpu)
 {
-	scoped(fd) int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC);
+	scoped(fd) int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO is not waited for */
 	struct hs_ctf_packet packet;
 	struct stat status;
 
