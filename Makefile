@@ -104,7 +104,7 @@ VM       := tests/vm/debian.sh
 LINT     := $(wildcard tests/lint/*.sh)
 FUZZ     := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCH    := $(patsubst %.c,$(B)/%,$(wildcard tests/bench/*.c))
-FUZZ_SECONDS ?= 6
+FUZZ_SECONDS ?= 10
 
 $(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(B)/libhsbpf.a $(B)/libbase.a
 	$(call msg,LINK,$@)

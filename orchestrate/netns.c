@@ -69,6 +69,29 @@ static int prepare_netns_dir(void)
 	return 0;
 }
 
+/*
+ * What a host says by itself (IPv6's neighbours, groups and routers, membership of a bridge's own group) goes to every
+ * port of a bridge, from a timer's interrupt: packets of no tenant, which some kernels hide from BPF. A kernel that does
+ * not say them has no such files.
+ */
+static void be_quiet(void)
+{
+	static const struct {
+		const char *file, *value;
+	} settings[] = {
+		{ "/proc/sys/net/ipv6/conf/all/disable_ipv6", "1" },
+		{ "/proc/sys/net/ipv6/conf/default/disable_ipv6", "1" },
+		{ "/proc/sys/net/ipv4/igmp_link_local_mcast_reports", "0" },
+	};
+
+	for (size_t i = 0; i < HS_ARRAY_SIZE(settings); i++) {
+		scoped(fd) int fd = open(settings[i].file, O_WRONLY | O_CLOEXEC);
+
+		if (fd >= 0)
+			hs_write_all(fd, settings[i].value, 1);
+	}
+}
+
 /* In a child, so that this process never leaves its own namespace: a new one, bound to its name. */
 static int make_netns(const char *path)
 {
@@ -83,6 +106,7 @@ static int make_netns(const char *path)
 	if (child == 0) {
 		if (unshare(CLONE_NEWNET) < 0 || mount("/proc/self/ns/net", path, "none", MS_BIND, NULL) < 0)
 			_exit(errno);
+		be_quiet();
 		_exit(0);
 	}
 	if (child < 0 || waitpid(child, &status, 0) < 0 || status) {

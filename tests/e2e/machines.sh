@@ -36,6 +36,8 @@ if echo 'int main(void) { return 0; }' | "${CC:-gcc}" -static -o "$work/bin/hsbp
 	check "the sentence names l1 and the panic" said "l1 failed: its QEMU exited with 0 (guest-reset); its kernel said: Kernel panic - not syncing: Attempted to kill init!"
 	check "the last lines of its console follow" said "last lines of its console:"
 	check "its console is kept" grep -q "Kernel panic" "$work/panic/log_0/console/l1.txt"
+	equal "no packet was on a tap: nobody was there to send one" \
+		"$(document '[.tenants[] | .l2, .client | .packets | .to_guest, .from_guest] | add')" 0
 	equal "the error is in the document" "$(document '.error | startswith("l1 failed")') $(document .complete)" "true false"
 else
 	skip "L1 panics at boot" "no compiler"

@@ -3,7 +3,7 @@
 # Each fuzzer for FUZZ_SECONDS; a crash, a leak or a mismatch fails, and its input is printed. FUZZ_SEED: the same inputs
 # each time, for a check of a change; without, others each time.
 set -u
-seconds=${FUZZ_SECONDS:-6}
+seconds=${FUZZ_SECONDS:-10}
 n=0
 for source in tests/fuzz/fuzz_*.c; do
 	name=$(basename "$source" .c)

@@ -91,13 +91,13 @@ static int write_hypersio(struct hs_gen_config *gen, bool as_json)
 	scoped(hs_ingest_walks) struct hs_ingest_walks *walks = NULL;
 	scoped(hs_dmatrace) struct hs_dmatrace *trace = NULL;
 	const char *prefix = gen->output;
-	scoped(fd) int placeholder = -1;
+	scoped(fd) int temporary = -1;
 	int err = between ? hs_ingest_walks_open(&walks) : -ENOMEM;
 
 	if (err)
 		return err;
-	placeholder = mkostemp(between, O_CLOEXEC);
-	if (placeholder < 0)
+	temporary = mkostemp(between, O_CLOEXEC);
+	if (temporary < 0)
 		return hs_fail(-errno, "cannot create a temporary file beside %s:", prefix);
 	gen->output = between;
 	gen->walks = walks;
