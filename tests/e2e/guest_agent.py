@@ -4,6 +4,7 @@
 prints TAP. Usage: guest_agent.py FOLDER KERNEL; FOLDER has initramfs.gz (guest_agent.sh makes it)."""
 import ctypes
 import glob
+import json
 import os
 import re
 import signal
@@ -139,13 +140,15 @@ class Guest:
         for port in [self.control] + self.data:
             name = os.path.basename(port.path)
             devices += ["-chardev", "socket,id=%s,path=%s,server=on,wait=off" % (name, port.path),
-                        "-device", "virtserialport,chardev=%s,name=%s" % (name, name)]
+                        "-device", "virtserialport,chardev=%s,name=%s,id=%s" % (name, name, name)]
+        self.qmp_path, self.qmp, self.qmp_told = ports + "/qmp", None, b""
         self.monitor_path = ports + "/monitor"
         self.qemu = subprocess.Popen(
             ["qemu-system-x86_64", "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", str(CPUS), "-m", "320",
              "-nodefaults", "-nographic", "-serial", "stdio", "-kernel", self.kernel, "-initrd", self.folder + "/initramfs.gz",
              "-append", "console=ttyS0 quiet no_timer_check", "-chardev",
-             "socket,id=m,path=%s,server=on,wait=off" % self.monitor_path, "-mon", "m", "-device", "virtio-serial"] + devices +
+             "socket,id=m,path=%s,server=on,wait=off" % self.monitor_path, "-mon", "m",
+             "-qmp", "unix:%s,server=on,wait=off" % self.qmp_path, "-device", "virtio-serial"] + devices +
             list(more), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             preexec_fn=lambda: ctypes.CDLL(None).prctl(1, signal.SIGKILL))
         os.set_blocking(self.qemu.stdout.fileno(), False)
@@ -153,6 +156,10 @@ class Guest:
     def connect(self):
         for port in self.ports():
             port.connect()
+        self.qmp = socket.socket(socket.AF_UNIX)
+        self.qmp.connect(self.qmp_path)
+        self.qmp.sendall(b'{"execute": "qmp_capabilities"}')
+        self.qmp.setblocking(False)
 
     def migrate(self):
         """to another QEMU, whose ports nobody has connected to yet"""
@@ -187,6 +194,10 @@ class Guest:
     def pump(self):
         for port in self.ports():
             port.take()
+        try:
+            self.qmp_told += self.qmp.recv(65536) if self.qmp else b""
+        except BlockingIOError:
+            pass
         try:
             self.console += os.read(self.qemu.stdout.fileno(), 65536)
         except BlockingIOError:
@@ -223,6 +234,17 @@ class Guest:
         self.qemu.stdin.flush()
         self.until_said(b"did 0" if not command.startswith("!") else b"did")
         return self.console.decode(errors="replace").split("did ")[0]
+
+    def has_opened(self, port):
+        """since qmp_told was emptied; QEMU tells"""
+        events = [json.loads(line) for line in self.qmp_told.splitlines(keepends=True) if line.endswith(b"\n")]
+        return any(e.get("event") == "VSERPORT_CHANGE" and e["data"] == {"id": port, "open": True} for e in events)
+
+    def start_agent(self, agent):
+        self.pump()
+        self.qmp_told = b""
+        self.run("start_agent %s" % agent)
+        self.until(lambda: self.has_opened("agent-ctl-path"), "%s to open its ports" % agent)
 
     def order(self, kind, payload=b""):
         self.last_id += 1
@@ -414,7 +436,7 @@ def stop_reading(guest, agent):
     """a workload on CPU 0, whose port nobody reads: what becomes of it, of SIGTERM, and what is told of losses. A queue of
     virtio holds 128 times what the agent's pipe does: the pipe is small, so that it fills up"""
     guest.run("cd /sys/kernel/tracing; echo >trace; echo 1024 >buffer_size_kb; echo 1 >events/syscalls/enable; cd /")
-    guest.run("start_agent %s" % agent)
+    guest.start_agent(agent)
     guest.pump()
     guest.data[0].is_held = True
     guest.control.sock.sendall(b"1\n")
@@ -447,7 +469,8 @@ def record_by_the_kernels_agent(guest):
     out = guest.folder + "/by-the-kernels-agent"
     guest.run("cd /sys/kernel/tracing; echo 0 >events/syscalls/enable; echo >trace; echo 1 >tracing_on; cd /; "
               "for cpu in 1 2; do taskset $cpu sh -c 'i=0; while [ $i -lt 10000 ]; do echo a-mark; i=$((i + 1)); done' "
-              ">/sys/kernel/tracing/trace_marker; done; start_agent trace-agent")
+              ">/sys/kernel/tracing/trace_marker; done")
+    guest.start_agent("trace-agent")
     for port in guest.ports():
         port.hang_up()
     folder = os.path.dirname(guest.control.path)
