@@ -8,37 +8,10 @@
 #include "base/io.h"
 #include "hyper/dmatrace.h"
 
-#include "cm.h"
+#include "trace_fixture.h"
 
 #define TENANTS 3
 #define PACKETS 40000 /* more than the writer buffers */
-
-struct fixture {
-	char dir[32];
-	char *path;
-};
-
-static int start(void **state)
-{
-	struct fixture *fixture = calloc(1, sizeof(*fixture));
-
-	strcpy(fixture->dir, "/tmp/test_dmatrace.XXXXXX");
-	if (!mkdtemp(fixture->dir))
-		return -1;
-	fixture->path = hs_format("%s/trace", fixture->dir);
-	*state = fixture;
-	return 0;
-}
-
-static int stop(void **state)
-{
-	struct fixture *fixture = *state;
-
-	hs_remove_tree(fixture->dir);
-	free(fixture->path);
-	free(fixture);
-	return 0;
-}
 
 static const struct hs_dmatrace_source source = { .name = "log_0.txt", .lines = 7 };
 static const struct hs_dmatrace_tenant tenants[TENANTS] = {

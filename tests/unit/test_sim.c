@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The simulator by what must hold whatever the numbers are, and by latencies that were added up by hand. */
-#include "cm.h"
+#include "trace_fixture.h"
 
 #include <errno.h>
 #include <math.h>
@@ -9,64 +9,8 @@
 #include "hyper/sim.h"
 #include "hyper/sim_cache.h"
 #include "hyper/sim_next.h"
-#include "tests/lib/tenants.h"
 
 #define SLOT_PS 61680 /* 1542 bytes at 200 Gbit/s */
-
-struct fixture {
-	char dir[32];
-	char *path;
-};
-
-static int start(void **state)
-{
-	struct fixture *fixture = calloc(1, sizeof(*fixture));
-
-	strcpy(fixture->dir, "/tmp/test_sim.XXXXXX");
-	if (!mkdtemp(fixture->dir))
-		return -1;
-	fixture->path = hs_format("%s/trace", fixture->dir);
-	*state = fixture;
-	return 0;
-}
-
-static int stop(void **state)
-{
-	struct fixture *fixture = *state;
-
-	hs_remove_tree(fixture->dir);
-	free(fixture->path);
-	free(fixture);
-	return 0;
-}
-
-static struct hs_dmatrace *make_trace(void **state, const struct tenants_load *load)
-{
-	const struct fixture *fixture = *state;
-	struct hs_dmatrace *trace = NULL;
-
-	assert_int_equal(tenants_write(fixture->path, load), 0);
-	assert_int_equal(hs_dmatrace_open(fixture->path, &trace), 0);
-	return trace;
-}
-
-/* A trace of these records, of one tenant with so many levels. */
-static struct hs_dmatrace *trace_of(void **state, const struct hs_dmatrace_record *records, size_t count, int levels)
-{
-	const struct fixture *fixture = *state;
-	const struct hs_dmatrace_header plan = { .source_nr = 1, .tenant_nr = 1, .burst = 1 };
-	const struct hs_dmatrace_source source = { .name = "by hand" };
-	const struct hs_dmatrace_tenant tenant = { .epochs = 1, .levels = (uint8_t)levels };
-	scoped(hs_dmatrace_writer) struct hs_dmatrace_writer *writer = NULL;
-	struct hs_dmatrace *trace = NULL;
-
-	assert_int_equal(hs_dmatrace_writer_open(fixture->path, &plan, &writer), 0);
-	for (size_t i = 0; i < count; i++)
-		hs_dmatrace_writer_put(writer, &records[i]);
-	assert_int_equal(hs_dmatrace_writer_finish(writer, &source, &tenant, NULL), 0);
-	assert_int_equal(hs_dmatrace_open(fixture->path, &trace), 0);
-	return trace;
-}
 
 /* Settings are "name value name value ..." on top of a shipped configuration. */
 static struct hs_sim_config make_config(const char *base, const char *settings)

@@ -3,53 +3,15 @@
  * The model of hypersio against what hypersio 1.0 itself printed for the same traces (built by its own Makefile, g++
  * 12), and what each of its faults does to a result.
  */
-#include "cm.h"
+#include "trace_fixture.h"
 
 #include <errno.h>
 #include <string.h>
 
 #include "hyper/sim_compat.h"
-#include "tests/lib/tenants.h"
 
 #define ALL HS_SIM_FAULTS_OF_MODEL
 #define WITHOUT(fault) (ALL & ~(1u << HS_SIM_FAULT_##fault))
-
-struct fixture {
-	char dir[40];
-	char *path;
-};
-
-static int start(void **state)
-{
-	struct fixture *fixture = calloc(1, sizeof(*fixture));
-
-	strcpy(fixture->dir, "/tmp/test_sim_compat.XXXXXX");
-	if (!mkdtemp(fixture->dir))
-		return -1;
-	fixture->path = hs_format("%s/trace", fixture->dir);
-	*state = fixture;
-	return 0;
-}
-
-static int stop(void **state)
-{
-	struct fixture *fixture = *state;
-
-	hs_remove_tree(fixture->dir);
-	free(fixture->path);
-	free(fixture);
-	return 0;
-}
-
-static struct hs_dmatrace *make_trace(void **state, const struct tenants_load *load)
-{
-	const struct fixture *fixture = *state;
-	struct hs_dmatrace *trace = NULL;
-
-	assert_int_equal(tenants_write(fixture->path, load), 0);
-	assert_int_equal(hs_dmatrace_open(fixture->path, &trace), 0);
-	return trace;
-}
 
 /* Settings are "name value name value ..." on top of what hypersio simulates unasked. */
 static struct hs_sim_config make_config(const char *settings)
@@ -259,23 +221,6 @@ static void test_every_number_that_hypersio_prints_is_the_same(void **state)
 
 /* ---- fault by fault ---- */
 
-static struct hs_dmatrace *trace_of(void **state, const struct hs_dmatrace_record *records, size_t count)
-{
-	const struct fixture *fixture = *state;
-	const struct hs_dmatrace_header plan = { .source_nr = 1, .tenant_nr = 1, .burst = 1 };
-	const struct hs_dmatrace_source source = { .name = "by hand" };
-	const struct hs_dmatrace_tenant tenant = { .epochs = 1, .levels = 3 };
-	scoped(hs_dmatrace_writer) struct hs_dmatrace_writer *writer = NULL;
-	struct hs_dmatrace *trace = NULL;
-
-	assert_int_equal(hs_dmatrace_writer_open(fixture->path, &plan, &writer), 0);
-	for (size_t i = 0; i < count; i++)
-		hs_dmatrace_writer_put(writer, &records[i]);
-	assert_int_equal(hs_dmatrace_writer_finish(writer, &source, &tenant, NULL), 0);
-	assert_int_equal(hs_dmatrace_open(fixture->path, &trace), 0);
-	return trace;
-}
-
 static void test_corrected_a_walk_reads_more_for_a_smaller_page(void **state)
 {
 	/* 1000 for a context that is not there, PCIe twice, and the walk: upside down, then right */
@@ -284,7 +229,7 @@ static void test_corrected_a_walk_reads_more_for_a_smaller_page(void **state)
 	for (unsigned int size = 0; size < 3; size++) {
 		const struct hs_dmatrace_record record =
 			hs_dmatrace_make_translation(0, 0x40000000, 3, size, true, false);
-		scoped(hs_dmatrace) struct hs_dmatrace *trace = trace_of(state, &record, 1);
+		scoped(hs_dmatrace) struct hs_dmatrace *trace = trace_of(state, &record, 1, 3);
 
 		assert_int_equal(run(trace, "", ALL).elapsed_ns, wrong_ns[size]);
 		assert_int_equal(run(trace, "", WITHOUT(WALK)).elapsed_ns, right_ns[size]);
@@ -301,7 +246,7 @@ static void test_corrected_a_giant_page_comes_back_over_pcie_and_is_never_lost(v
 
 	for (uint32_t i = 0; i < HS_ARRAY_SIZE(records); i++)
 		records[i] = hs_dmatrace_make_translation(0, 0x40000000 + i % 3 * 0x200000, 3, 2, i % 3 == 0, false);
-	trace = trace_of(state, records, HS_ARRAY_SIZE(records));
+	trace = trace_of(state, records, HS_ARRAY_SIZE(records), 3);
 	assert_int_equal(hs_sim_compat_run(trace, &config, ALL, &wrong), 0);
 	assert_int_equal(hs_sim_compat_run(trace, &config, WITHOUT(GIANT), &right), 0);
 	/* 450 ns later, but for what is left of the slot in which the end of the trace is seen. */
@@ -377,7 +322,7 @@ static void test_corrected_a_small_page_is_no_large_one(void **state)
 		hs_dmatrace_make_translation(0, 0x60000000, 3, 0, false, false),
 		hs_dmatrace_make_translation(0, 0x40000000, 3, 1, true, false),
 	};
-	scoped(hs_dmatrace) struct hs_dmatrace *trace = trace_of(state, records, 4);
+	scoped(hs_dmatrace) struct hs_dmatrace *trace = trace_of(state, records, 4, 3);
 
 	assert_int_equal(run(trace, "", ALL).dtlb.asked_hit, 1);
 	assert_int_equal(run(trace, "", WITHOUT(PAGE_SIZE)).dtlb.asked_hit, 0);
