@@ -26,8 +26,9 @@
 #define HS_TYPE_s32 int32_t
 #endif
 
-/* Counts up with every release that adds rows; a reader refuses traces with a higher number. */
-#define HS_EVENTS_SCHEMA 1
+/* Counts up when rows are added or laid out anew; a reader refuses traces that are newer, or older than the layout. */
+#define HS_EVENTS_SCHEMA 2
+#define HS_EVENTS_SCHEMA_OLDEST 2
 
 struct hs_event_header {
 	HS_TYPE_u64 ts;	 /* CLOCK_BOOTTIME, ns, of the machine the record is from */

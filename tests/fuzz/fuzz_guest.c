@@ -17,6 +17,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "guest/internal.h"
+#include "trace_events/events.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -112,6 +113,7 @@ static void answer(const struct hs_guest *guest, const uint8_t *bytes, size_t le
 
 	hs_wire_put_number(&payload, HS_WIRE_AGENT_ID, AGENT_ID);
 	hs_wire_put_number(&payload, HS_WIRE_VERSION_KEY, HS_WIRE_VERSION);
+	hs_wire_put_number(&payload, HS_WIRE_SCHEMA, HS_EVENTS_SCHEMA);
 	hs_wire_put_number(&payload, HS_WIRE_SESSION, SESSION);
 	hs_wire_put_text(&payload, HS_WIRE_CLOCK, "boot");
 	if (len)

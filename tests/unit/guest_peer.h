@@ -30,6 +30,7 @@ struct peer {
 	char dir[64];
 	unsigned packets; /* of each CPU, sent when it is started */
 	const char *boot_id;
+	bool has_other_schema;	   /* another version of hsbpf */
 	const char *refusal;	   /* of START */
 	unsigned busy;		   /* recordings of a host before us, each in the way until a STOP */
 	bool answers_stop;	   /* default true, see peer_start() */
@@ -191,6 +192,7 @@ static inline void peer_on_order(struct peer *peer, const struct hs_wire_frame *
 
 	if (order->type == HS_WIRE_HELLO) {
 		hs_wire_put_number(&payload, HS_WIRE_VERSION_KEY, HS_WIRE_VERSION);
+		hs_wire_put_number(&payload, HS_WIRE_SCHEMA, HS_EVENTS_SCHEMA + peer->has_other_schema);
 		hs_wire_put_text(&payload, HS_WIRE_BOOT_ID, peer->has_died ? "second boot" : peer->boot_id);
 		hs_wire_put_text(&payload, HS_WIRE_KERNEL, "6.1.0-test");
 		peer_answer(peer, order, &payload);

@@ -614,14 +614,17 @@ static void edit_metadata(const struct fixture *fixture, const char *from, const
 	assert_int_equal(pwrite(fd, to, strlen(to), at - text), strlen(to));
 }
 
-static void test_foreign_and_newer_traces_are_refused(void **state)
+static void test_foreign_newer_and_older_traces_are_refused(void **state)
 {
 	struct fixture *fixture = *state;
 	struct hs_ctf_reader *reader = NULL;
 
-	edit_metadata(fixture, "hsbpf_schema = 1", "hsbpf_schema = 9");
+	edit_metadata(fixture, "hsbpf_schema = 2", "hsbpf_schema = 9");
 	assert_int_equal(hs_ctf_reader_open(fixture->trace, &reader), -EPROTO);
-	edit_metadata(fixture, "hsbpf_schema = 9", "other_schema = 1");
+	edit_metadata(fixture, "hsbpf_schema = 9", "hsbpf_schema = 1");
+	assert_int_equal(hs_ctf_reader_open(fixture->trace, &reader), -EPROTO);
+	assert_non_null(strstr(hs_log_last_error(), "made by an older hsbpf"));
+	edit_metadata(fixture, "hsbpf_schema = 1", "other_schema = 1");
 	assert_int_equal(hs_ctf_reader_open(fixture->trace, &reader), -EBADMSG);
 	assert_int_equal(hs_ctf_reader_open("/nonexistent", &reader), -ENOENT);
 	assert_int_equal(hs_ctf_reader_open(fixture->dir, &reader), -ENOENT);
@@ -733,7 +736,7 @@ int main(void)
 		TEST(test_full_disk_is_counted_and_survived),
 		TEST(test_records_that_fit_no_event_are_refused),
 		TEST(test_traces_are_never_overwritten),
-		TEST(test_foreign_and_newer_traces_are_refused),
+		TEST(test_foreign_newer_and_older_traces_are_refused),
 		TEST(test_trace_without_streams_is_empty),
 	};
 

@@ -306,6 +306,24 @@ static void test_a_refusal_is_told_with_the_agents_words(void **state)
 	peer_end(&peer);
 }
 
+static void test_records_of_another_version_are_not_misread(void **state)
+{
+	struct peer peer = { .packets = 1, .has_other_schema = true };
+	struct host host;
+	json_object *document;
+
+	(void)state;
+	peer_start(&peer);
+	host_open(&host, peer.dir, HS_GUEST_AGENT_HSBPF, 0, 0);
+	host_until(&host, is_settled, host.guests);
+	document = hs_guest_document(host.guests, 0);
+	assert_string_equal(hs_json_get_string(document, "state"), "failed");
+	assert_non_null(strstr(hs_json_get_string(document, "error"), "another version of hsbpf"));
+	json_object_put(document);
+	host_close(&host);
+	peer_end(&peer);
+}
+
 static void test_a_clock_that_is_shifted_by_hours_is_sampled_with_its_offset(void **state)
 {
 	struct peer peer = { .packets = 1, .answers_stop = true, .clock_shift_ns = 5 * 3600 * 1000000000ll };
@@ -409,6 +427,7 @@ int main(void)
 		cmocka_unit_test(test_a_guest_that_boots_again_is_recorded_again_into_a_folder_of_its_own),
 		cmocka_unit_test(test_a_guest_that_never_answers_stop_is_not_waited_for),
 		cmocka_unit_test(test_a_refusal_is_told_with_the_agents_words),
+		cmocka_unit_test(test_records_of_another_version_are_not_misread),
 		cmocka_unit_test(test_a_clock_that_is_shifted_by_hours_is_sampled_with_its_offset),
 		cmocka_unit_test(test_the_kernels_agent_on_fifos_gets_its_orders_and_its_pages_are_kept),
 		cmocka_unit_test(test_a_path_without_ports_says_what_was_looked_for),

@@ -48,7 +48,7 @@ struct hs_guest_session {
 	bool is_written;
 	const char *why_over; /* NULL: its STOP was answered */
 	char boot_id[HS_GUEST_WORDS], kernel[HS_GUEST_WORDS], clock[HS_GUEST_WORDS];
-	uint64_t sources, schema, page_bytes;
+	uint64_t sources, page_bytes;
 	int64_t clock_offset_ns;
 	uint64_t start_ns;			   /* guest's clock */
 	struct hs_guest_text *texts, *newest_text; /* oldest first */

@@ -11,6 +11,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "internal.h"
+#include "trace_events/events.h"
 
 #define SECOND_NS 1000000000ull
 #define TRY_PERIOD_NS (SECOND_NS / 10) /* nobody tells when a VM has made its sockets */
@@ -361,6 +362,10 @@ static void on_hello(struct hs_guest *guest, const void *payload, size_t len)
 	guest->error[0] = '\0';
 	if (hs_wire_find_number(payload, len, HS_WIRE_VERSION_KEY) != HS_WIRE_VERSION) {
 		hs_guest_set_error(guest, "its agent speaks another version of the protocol than this hsbpf");
+		hs_guest_set_state(guest, HS_GUEST_FAILED);
+	} else if (guest->has_bpf && guest->schema != HS_EVENTS_SCHEMA) {
+		hs_guest_set_error(guest, "its agent lays out records of BPF as another version of hsbpf does: only "
+					  "its ftrace can be recorded");
 		hs_guest_set_state(guest, HS_GUEST_FAILED);
 	} else if (!is_recording(guest)) {
 		hs_guest_set_state(guest, HS_GUEST_IDLE);

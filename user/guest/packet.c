@@ -22,30 +22,21 @@ static uint64_t content_bytes(const struct hs_ctf_packet *packet, uint64_t len)
 
 static int add_records(struct hs_ctf_writer *writer, uint64_t begin_ns, const char *at, const char *end)
 {
-	uint64_t near_ns = begin_ns;
+	struct hs_ctf_record_room record = { .header.ts = begin_ns };
 
 	while (at < end) {
-		struct {
-			struct hs_event_header header;
-			uint64_t fields[6];
-		} record;
-		uint64_t stamp, bytes;
 		const struct hs_event *event;
+		uint64_t stamp;
+		uint32_t bytes;
 
 		if (end - at < (ptrdiff_t)sizeof(stamp))
 			return -EBADMSG;
 		memcpy(&stamp, at, sizeof(stamp)); /* aligned, whatever the frame was */
-		at += sizeof(stamp);
 		event = hs_event_find(hs_ctf_stamp_id(stamp));
-		if (!event)
+		bytes = event ? hs_ctf_record_bytes(event->size) : 0;
+		if (!event || bytes > (uint64_t)(end - at))
 			return -EBADMSG;
-		bytes = event->size - sizeof(record.header);
-		if (bytes > (uint64_t)(end - at) || bytes > sizeof(record.fields))
-			return -EBADMSG;
-		near_ns = hs_ctf_stamp_ts(stamp, near_ns);
-		record.header =
-			(struct hs_event_header){ .ts = near_ns, .id = event->id, .tid = hs_ctf_stamp_tid(stamp) };
-		memcpy(record.fields, at, bytes);
+		hs_ctf_unpack(&record, at, bytes, record.header.ts);
 		if (hs_ctf_writer_add(writer, &record, event->size))
 			return -EBADMSG;
 		at += bytes;

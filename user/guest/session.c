@@ -75,7 +75,6 @@ struct hs_guest_session *hs_guest_session_new(struct hs_guest *guest, uint32_t n
 	session->not_recorded = json_object_new_array();
 	memcpy(session->boot_id, guest->boot_id, sizeof(session->boot_id));
 	memcpy(session->kernel, guest->kernel, sizeof(session->kernel));
-	session->schema = guest->schema;
 	session->page_bytes = guest->page_bytes;
 	/* So that a reader of the folder alone shows the host's time of day, and all machines of a run the same. */
 	session->clock_offset_ns = offset_ns(&guest->clock) + real_less_boot_ns();

@@ -9,6 +9,7 @@
 #define HS_TRACE_CTF_H
 
 #include <stdint.h>
+#include <string.h>
 
 #include "trace_events/events.h"
 
@@ -67,6 +68,29 @@ static inline uint32_t hs_ctf_stamp_tid(uint64_t stamp)
 static inline uint64_t hs_ctf_stamp_ts(uint64_t stamp, uint64_t near_ns)
 {
 	return near_ns + (uint64_t)(int32_t)((uint32_t)stamp - (uint32_t)near_ns);
+}
+
+/* A record as it is in memory; no event's struct is longer. */
+struct hs_ctf_record_room {
+	struct hs_event_header header;
+	uint64_t fields[6];
+};
+#define EVENT(id, system, name, doc)                                                                                   \
+	_Static_assert(sizeof(struct hs_event_##name) <= sizeof(struct hs_ctf_record_room), "hs_event_" #name);
+#define FIELD_AS(type, member, name, format, doc)
+#define END_EVENT(name)
+#include "trace_events/events.def"
+
+/* Out of the `bytes` that the record has on disk, which may lie anywhere. near_ns: as above. */
+static inline void hs_ctf_unpack(struct hs_ctf_record_room *out, const void *record, uint32_t bytes, uint64_t near_ns)
+{
+	uint64_t stamp;
+
+	memcpy(&stamp, record, sizeof(stamp));
+	out->header = (struct hs_event_header){ .ts = hs_ctf_stamp_ts(stamp, near_ns),
+						.id = hs_ctf_stamp_id(stamp),
+						.tid = hs_ctf_stamp_tid(stamp) };
+	memcpy(out->fields, (const uint8_t *)record + HS_CTF_STAMP_BYTES, bytes - HS_CTF_STAMP_BYTES);
 }
 
 #endif

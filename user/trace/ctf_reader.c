@@ -27,13 +27,10 @@ struct hs_ctf_reader {
 	uint32_t heap_nr;
 	bool started;
 
-	struct {
-		struct hs_event_header header;
-		uint64_t fields[6];    /* no event has more */
-	} record;		       /* of ours, given out last */
-	struct hs_ctf_stream *current; /* top of the heap, whose record at `at` was given out; NULL: none was */
-	uint64_t limit_ns;	       /* its records before this time, or at it ... */
-	uint32_t limit_rank;	       /* ... of a rank below this one, come before those of all others */
+	struct hs_ctf_record_room record; /* of ours, given out last */
+	struct hs_ctf_stream *current;	  /* top of the heap, whose record at `at` was given out; NULL: none was */
+	uint64_t limit_ns;		  /* its records before this time, or at it ... */
+	uint32_t limit_rank;		  /* ... of a rank below this one, come before those of all others */
 };
 
 /* Which of two streams is first at one time. */
@@ -122,18 +119,6 @@ static int find_top(struct hs_ctf_reader *reader)
 	return 0;
 }
 
-/* The record at the stream's `at`, as it was in memory. */
-static const struct hs_event_header *unpack(struct hs_ctf_reader *reader, const struct hs_ctf_stream *stream)
-{
-	uint64_t stamp = *(const uint64_t *)(const void *)stream->at;
-	uint16_t id = hs_ctf_stamp_id(stamp);
-
-	reader->record.header =
-		(struct hs_event_header){ .ts = stream->next_ns, .id = id, .tid = hs_ctf_stamp_tid(stamp) };
-	memcpy(reader->record.fields, stream->at + HS_CTF_STAMP_BYTES, reader->source.size[id] - HS_CTF_STAMP_BYTES);
-	return &reader->record.header;
-}
-
 int hs_ctf_reader_next(struct hs_ctf_reader *reader, struct hs_ctf_record *out)
 {
 	struct hs_ctf_stream *stream = reader->current;
@@ -160,8 +145,9 @@ int hs_ctf_reader_next(struct hs_ctf_reader *reader, struct hs_ctf_record *out)
 		reader->foreign_read[index]++;
 		return 1;
 	}
-	out->header = unpack(reader, stream);
-	out->index = out->header->id;
+	out->index = hs_ctf_stream_id(stream, stream->at);
+	hs_ctf_unpack(&reader->record, stream->at, reader->source.size[out->index], stream->next_ns);
+	out->header = &reader->record.header;
 	out->event = reader->events[out->index];
 	reader->source.counts.read[out->index]++;
 	return 1;
@@ -195,6 +181,10 @@ static int read_metadata(struct hs_ctf_reader *reader, const char *dir, bool wit
 	if (reader->info.schema > HS_EVENTS_SCHEMA)
 		return hs_fail(-EPROTO, "%s was made by a newer hsbpf (schema %u, this one knows %u)", dir,
 			       reader->info.schema, HS_EVENTS_SCHEMA);
+	if (reader->info.schema < HS_EVENTS_SCHEMA_OLDEST)
+		return hs_fail(-EPROTO,
+			       "%s was made by an older hsbpf, whose records were laid out otherwise (schema %u)", dir,
+			       reader->info.schema);
 	memcpy(reader->source.uuid, reader->info.uuid, HS_CTF_UUID_BYTES);
 	return with_ftrace ? read_foreign(reader, dir, text) : 0;
 }

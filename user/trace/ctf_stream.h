@@ -24,8 +24,7 @@ struct hs_ctf_source {
 };
 
 struct hs_ctf_stream {
-	/* Records still to be given out; each of them is whole, of a known event, and 8-aligned; the time of the first.
-	 */
+	/* Records still to be given out, each whole, of a known event and 8-aligned; and the time of the first. */
 	const uint8_t *at, *end;
 	uint64_t next_ns;
 	uint32_t cpu;
