@@ -7,6 +7,7 @@ import glob
 import json
 import os
 import re
+import select
 import signal
 import socket
 import struct
@@ -142,13 +143,11 @@ class Guest:
             devices += ["-chardev", "socket,id=%s,path=%s,server=on,wait=off" % (name, port.path),
                         "-device", "virtserialport,chardev=%s,name=%s,id=%s" % (name, name, name)]
         self.qmp_path, self.qmp, self.qmp_told = ports + "/qmp", None, b""
-        self.monitor_path = ports + "/monitor"
         self.qemu = subprocess.Popen(
             ["qemu-system-x86_64", "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", str(CPUS), "-m", "320",
              "-nodefaults", "-nographic", "-serial", "stdio", "-kernel", self.kernel, "-initrd", self.folder + "/initramfs.gz",
-             "-append", "console=ttyS0 quiet no_timer_check", "-chardev",
-             "socket,id=m,path=%s,server=on,wait=off" % self.monitor_path, "-mon", "m",
-             "-qmp", "unix:%s,server=on,wait=off" % self.qmp_path, "-device", "virtio-serial"] + devices +
+             "-append", "console=ttyS0 quiet no_timer_check", "-qmp",
+             "unix:%s,server=on,wait=off" % self.qmp_path, "-device", "virtio-serial"] + devices +
             list(more), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             preexec_fn=lambda: ctypes.CDLL(None).prctl(1, signal.SIGKILL))
         os.set_blocking(self.qemu.stdout.fileno(), False)
@@ -163,26 +162,26 @@ class Guest:
 
     def migrate(self):
         """to another QEMU, whose ports nobody has connected to yet"""
-        incoming, old = "unix:" + self.folder + "/migration", (self.qemu, self.ports(), self.monitor_path)
+        incoming, qemu, ports, qmp = "unix:" + self.folder + "/migration", self.qemu, self.ports(), self.qmp
         self.raise_vm("-incoming", incoming)
         self.until(lambda: os.path.exists(self.folder + "/migration"), "the destination")
-        monitor, told = socket.socket(socket.AF_UNIX), b""
-        monitor.connect(old[2])
-        monitor.sendall(b"migrate -d %s\n" % incoming.encode())
-        while b"Migration status: completed" not in told:
-            if b"Migration status: failed" in told or old[0].poll() is not None:
+        for command, arguments in (("migrate-set-capabilities", {"capabilities": [{"capability": "events", "state": True}]}),
+                                   ("migrate", {"uri": incoming})):
+            qmp.sendall(json.dumps({"execute": command, "arguments": arguments}).encode())
+        told = b""
+        while b'"status": "completed"' not in told:
+            if b'"status": "failed"' in told or qemu.poll() is not None:
                 print("Bail out! the guest does not migrate\n# %s" % told[-800:], flush=True)
                 sys.exit(1)
-            for port in old[1]:
+            readable = select.select([qmp] + [port.sock for port in ports], [], [], 1)[0]
+            for port in ports:
                 port.take()
-            monitor.sendall(b"info migrate\n")
-            told += monitor.recv(65536)
-            time.sleep(0.02)
-        for port in old[1]:
+            told += qmp.recv(65536) if qmp in readable else b""
+        for port in ports:
             port.take()
             port.hang_up()
-        old[0].kill()
-        old[0].wait()
+        qemu.kill()
+        qemu.wait()
 
     def kill(self):
         self.qemu.kill()
@@ -369,7 +368,7 @@ def test_killed(guest):
     guest.order(HELLO)
     agent_id = guest.number(K_AGENT_ID)
     equal(guest.start("sched:sched_switch"), 0, "START, then the agent is killed")
-    guest.run("kill -9 $(pidof hsbpf-agent); while pidof hsbpf-agent; do sleep 0.05; done; true")
+    guest.run("kill -9 $(pidof hsbpf-agent); wait")
     guest.run("agent")
     equal(guest.order(HELLO), 0, "another one answers")
     ok(guest.number(K_AGENT_ID) != agent_id, "as another")
@@ -377,8 +376,8 @@ def test_killed(guest):
     guest.run("mark 0 100")
     guest.stop()
     equal(guest.events(), (100, True), "what it records arrives")
-    equal(guest.run("kill $(pidof hsbpf-agent); while pidof hsbpf-agent; do sleep 0.05; done; "
-                    "ls /sys/kernel/tracing/instances | wc -l").split()[-1], "0", "SIGTERM leaves nothing behind")
+    equal(guest.run("kill $(pidof hsbpf-agent); wait; ls /sys/kernel/tracing/instances | wc -l").split()[-1], "0",
+          "SIGTERM leaves nothing behind")
     guest.run("agent")
 
 
